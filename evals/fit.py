@@ -1,0 +1,124 @@
+"""Fit the retriever's weights on the dev split, report cross-validation, write ``tutor/weights.json``.
+
+    python -m evals.fit
+
+Three small models, all linear, so that the file can be read: a conditional logit over entries
+(softmax of the weighted evidence, as in McFadden, 1974), one more for follow-ups, and a logistic
+regression for «does the glossary cover this?».
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from evals.cases import Case, shipped
+from tutor import smalltalk
+from tutor.retrieve import COVERAGE, FOLLOW_UP, LEGS, WEIGHTS, GlossaryRetriever, weights
+
+L2_LEGS, L2_FOLLOW_UP = 1e-3, 1e-2
+FALSE_REFUSALS = 0.02
+"""The share of covered dev questions that may fall below the threshold."""
+
+Rows = tuple[NDArray[np.float32], list[int]]
+
+
+def fit_logit(data: Sequence[Rows], l2: float) -> NDArray[np.float64]:
+    """Weights that maximise the probability of a right row; each datum is (features of all rows, right rows)."""
+
+    def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total, slope = 0.0, np.zeros_like(w)
+        for rows, right in data:
+            p = np.exp(rows @ w - (rows @ w).max())
+            good = p[right]
+            total -= np.log(good.sum() / p.sum())
+            slope += (p @ rows) / p.sum() - (good @ rows[right]) / good.sum()
+        return total / len(data) + l2 * w @ w, slope / len(data) + 2 * l2 * w
+
+    return minimize(loss, np.zeros(data[0][0].shape[1]), jac=True, method="L-BFGS-B").x
+
+
+def cross_validated(data: Sequence[Rows], l2: float, folds: int = 5) -> float:
+    """Share of held-out questions with a right row first."""
+    fold = np.random.RandomState(0).permutation(len(data)) % folds
+    right = []
+    for n in range(folds):
+        w = fit_logit([d for d, f in zip(data, fold, strict=True) if f != n], l2)
+        right += [int(np.argmax(r @ w)) in good for (r, good), f in zip(data, fold, strict=True) if f == n]
+    return float(np.mean(right))
+
+
+def ablation(data: Sequence[Rows], names: Sequence[str], l2: float) -> dict[str, float]:
+    """Cross-validated share without each column in turn."""
+    keep = {n: [m for m in range(len(names)) if m != n] for n in range(len(names))}
+    return {names[n]: cross_validated([(r[:, c], good) for r, good in data], l2) for n, c in keep.items()}
+
+
+def fit(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict:
+    """All weights from the dev cases."""
+    covered = [c for c in cases if c.covered]
+    rows = {c.id: retriever.evidence(c.question) for c in cases}
+    right = {c.id: [retriever.position[s] for s in c.relevant] for c in cases}
+    single: list[Rows] = [(rows[c.id], right[c.id]) for c in covered if not c.history]
+    legs = fit_logit(single, L2_LEGS)
+    print(f"legs: {cross_validated(single, L2_LEGS):.3f} right first, cross-validated over {len(single)}")
+    for name, share in ablation(single, LEGS, L2_LEGS).items():
+        print(f"  without {name:12} {share:.3f}")
+    fitted: dict = {"legs": _named(LEGS, legs)}
+    weights().clear()
+    weights().update(fitted)
+
+    turns: list[Rows] = [
+        (retriever.follow_up(c.question, rows[c.id], c.history), right[c.id]) for c in covered if c.history
+    ]
+    fitted["follow_up"] = _named(FOLLOW_UP, fit_logit(turns, L2_FOLLOW_UP))
+    print(f"follow-ups: {cross_validated(turns, L2_FOLLOW_UP):.3f} right first, cross-validated over {len(turns)}")
+    for name, share in ablation(turns, FOLLOW_UP, L2_FOLLOW_UP).items():
+        print(f"  without {name:16} {share:.3f}")
+    weights().update(fitted)
+    return fitted | _fit_coverage(retriever, cases)
+
+
+def _fit_coverage(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict:
+    asked = [c for c in cases if c.kind != "smalltalk" and not smalltalk.reply(c.question, "nb", ("",))]
+    table = np.array([retriever.coverage_of(c.question, c.history) for c in asked])
+    label = np.array([c.covered for c in asked])
+    scale = table.std(axis=0) + 1e-6
+    model = LogisticRegression(C=1.0, max_iter=1000)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    held_out = cross_val_predict(model, table / scale, label, cv=folds, method="predict_proba")[:, 1]
+    threshold = float(np.quantile(held_out[label], FALSE_REFUSALS))
+    answered = float((held_out[~label] >= threshold).mean())
+    print(f"coverage: AUROC {roc_auc_score(label, held_out):.4f} cross-validated over {len(label)}")
+    print(f"  at threshold {threshold:.3f}: {answered:.3f} of uncovered answered")
+    for n, name in enumerate(COVERAGE):
+        rest = np.delete(table / scale, n, axis=1)
+        p = cross_val_predict(model, rest, label, cv=folds, method="predict_proba")[:, 1]
+        print(f"  without {name:14} {roc_auc_score(label, p):.4f}")
+    model.fit(table / scale, label)
+    coverage = _named(COVERAGE, model.coef_[0] / scale) | {"intercept": float(model.intercept_[0])}
+    return {"coverage": coverage, "threshold": round(threshold, 4)}
+
+
+def _named(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    return {n: round(float(v), 4) for n, v in zip(names, values, strict=True)}
+
+
+def main() -> None:
+    from tutor.open import open_retriever
+    from tutor.settings import load_settings, shipped_glossary
+
+    retriever = open_retriever(load_settings(glossary=shipped_glossary()))
+    fitted = fit(retriever, shipped("dev"))
+    WEIGHTS.write_text(json.dumps(fitted, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Put a tutor together from the settings, fetching and building what is missing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tutor.retrieve import GlossaryRetriever
+from tutor.settings import Settings, load_settings
+from tutor.tutor import Tutor
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done (Norwegian), how much is done, and how much there is."""
+
+
+def open_retriever(settings: Settings, report: Report | None = None) -> GlossaryRetriever:
+    """The retriever over ``settings.glossary``, indexed first if need be."""
+    from tutor.embed import make_embedder
+    from tutor.index import open_index
+    from tutor.store import Store
+
+    embedder = make_embedder(settings, _step(report, "Henter søkemodellen"))
+    index = open_index(settings, embedder, _step(report, "Indekserer ordlisten"))
+    store = Store(index.folder / "chroma", settings.chroma_url, index.collection, embedder.fingerprint)
+    return GlossaryRetriever(index=index, store=store, embedder=embedder)
+
+
+def open_tutor(settings: Settings | None = None, report: Report | None = None) -> Tutor:
+    """A tutor that is ready to answer; the language model loads in the background meanwhile.
+
+    Raises:
+        TutorError: something is missing and could not be fetched or built.
+    """
+    settings = settings or load_settings()
+    llm = open_llm(settings, report)
+    return Tutor(open_retriever(settings, report), llm)
+
+
+def open_llm(settings: Settings, report: Report | None = None) -> Any:
+    """The language model, fetched if it is the catalogue's and missing, loading in the background."""
+    from tutor.llm import LlamaCppChat, make_llm
+    from tutor.models import load_catalog, model_path, pull
+
+    if not settings.llm_url and settings.model in load_catalog() and not model_path(settings.home, settings.model).is_file():
+        pull(settings.home, settings.model, _step(report, "Henter språkmodellen"))
+    llm = make_llm(settings)
+    if isinstance(llm, LlamaCppChat):
+        threading.Thread(target=_load_quietly, args=(llm,), daemon=True).start()
+    return llm
+
+
+def _load_quietly(llm: Any) -> None:
+    """Loading early is a courtesy: what fails here fails again, loudly, at the first use."""
+    from tutor.errors import TutorError
+
+    try:
+        llm.load()
+    except TutorError:
+        pass
+
+
+def _step(report: Report | None, name: str) -> Callable[[int, int], None] | None:
+    return (lambda done, total: report(name, done, total)) if report else None

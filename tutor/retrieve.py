@@ -1,0 +1,251 @@
+"""Which entry answers a question, and how sure are we that any does?
+
+Every leg looks at every entry: its names in the question, words, character n-grams, and meaning
+(Chroma). The evidence is added up with weights fitted on the dev split by ``evals/fit.py``. A
+follow-up also weighs what the conversation was about and how the entries are related.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from tutor.embed import Embedder
+from tutor.index import Index
+from tutor.language import STOPWORDS
+from tutor.lexical import Bm25, grams, stems, words
+from tutor.names import ALIKE, Names, name_scores
+from tutor.store import Store
+from tutor.types import Entry, Hit, Retrieval, Turn
+
+WEIGHTS = Path(__file__).parent / "weights.json"
+NEAREST = 60
+"""Vectors fetched from Chroma for a question."""
+
+LEGS = (
+    "name",
+    "fuzzy",
+    "first",
+    "words",
+    "words_share",
+    "grams",
+    "grams_share",
+    "definition",
+    "section",
+    "question",
+    "dense",
+)
+FOLLOW_UP = ("alone", "together", "again", "related", "again_but_named", "mentioned")
+COVERAGE = ("score", "margin", "fuzzy", "dense", "dense_margin", "words_held", "words_unknown", "grams_held", "short")
+
+Scores = NDArray[np.float32]
+
+
+class GlossaryRetriever(BaseRetriever):
+    """Finds the entries of one glossary, best first; a langchain retriever."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, ignored_types=(cached_property,))
+
+    index: Index
+    store: Store
+    embedder: Embedder
+    k: int = 4
+
+    def search(self, question: str, history: Sequence[Turn] = (), k: int = 5) -> Retrieval:
+        """The ``k`` best entries and the probability that the glossary covers the question."""
+        evidence = self.evidence(question)
+        log_odds = self._ranked(question, evidence, history)
+        order = np.argsort(-log_odds, kind="stable")[:k]
+        confidence = probability(self.coverage(question, evidence, log_odds))
+        share = np.exp(log_softmax(log_odds))
+        hits = tuple(Hit(self.index.items[self.first_item[int(n)]], float(share[n])) for n in order)
+        return Retrieval(hits, confidence, confidence >= weights()["threshold"])
+
+    def entry(self, slug: str) -> Entry:
+        """The entry with this id; KeyError when there is none."""
+        return self.index.entries[self.position[slug]]
+
+    @property
+    def starters(self) -> tuple[str, ...]:
+        """A few headwords to suggest: those that most other entries refer to."""
+        counts = [len(self.relations[n]) for n in range(len(self.index.entries))]
+        return tuple(self.index.entries[n].term for n in np.argsort(-np.array(counts), kind="stable")[:3])
+
+    def evidence(self, question: str) -> NDArray[np.float32]:
+        """What each leg says of each entry, shape (entries, len(LEGS))."""
+        size = len(self.index.entries)
+        named, fuzzy, first = name_scores(self.names, question, size)
+        by_word = self.index.words.scores(stems(question))
+        by_gram = self.index.grams.scores(grams(question))
+        dense = self._dense(question, size)
+        columns = [
+            named,
+            np.clip((fuzzy - ALIKE / 100) / (1 - ALIKE / 100), 0, 1),
+            first,
+            by_word / 10,
+            by_word / (by_word.max() + 1e-6),
+            by_gram / 30,
+            by_gram / (by_gram.max() + 1e-6),
+            *(10 * dense).T,
+            10 * dense.max(axis=1),
+        ]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def _dense(self, question: str, size: int) -> NDArray[np.float32]:
+        """Cosine of the nearest definition, section and question of each entry, (entries, 3).
+
+        An entry that Chroma did not return gets the similarity of the last one that it did.
+        """
+        found = self.store.nearest(self.embedder.embed_query(question), min(NEAREST, len(self.index.items)))
+        table = np.full((size, 3), found[-1][1], dtype=np.float32)
+        for item, similarity in found:
+            row, column = self.owner[item], self.kind[item]
+            table[row, column] = max(table[row, column], similarity)
+        return table
+
+    def _ranked(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> Scores:
+        """The score of each entry, (entries,); in a conversation, what was said before counts too."""
+        if not history:
+            return fused(evidence)
+        return self.follow_up(question, evidence, history) @ vector("follow_up", FOLLOW_UP)
+
+    def follow_up(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> NDArray[np.float32]:
+        """Features of each entry in a conversation, shape (entries, len(FOLLOW_UP))."""
+        size = len(self.index.entries)
+        asked = [t.content for t in history if t.role == "user"][-1:] or [""]
+        answered = [t.content for t in history if t.role == "assistant"][-1:] or [""]
+        previous = int(np.argmax(fused(self.evidence(asked[0])))) if asked[0].strip() else 0
+        again = np.zeros(size, np.float32)
+        again[previous] = 1.0
+        named = float(evidence[:, 1].max() > 0.4)
+        related = np.zeros(size, np.float32)
+        related[list(self.relations[previous])] = 1.0
+        mentioned = name_scores(self.names, answered[0], size)[0] * (1 - again)
+        columns = [
+            log_softmax(fused(evidence)),
+            log_softmax(fused(self.evidence(f"{asked[0]} {question}"))),
+            again * (1 - named),
+            related,
+            again * named,
+            mentioned,
+        ]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def coverage_of(self, question: str, history: Sequence[Turn] = ()) -> Scores:
+        """``coverage`` from the question alone."""
+        evidence = self.evidence(question)
+        return self.coverage(question, evidence, self._ranked(question, evidence, history))
+
+    def coverage(self, question: str, evidence: NDArray[np.float32], log_odds: Scores) -> Scores:
+        """What tells a covered question from one that is not, shape (len(COVERAGE),)."""
+        ordered = np.sort(log_odds)[::-1]
+        best = int(np.argmax(log_odds))
+        dense = np.sort(evidence[:, LEGS.index("dense")])[::-1]
+        content = [w for w in words(question) if w not in STOPWORDS]
+        tokens, pieces = stems(" ".join(content)), grams(" ".join(content))
+        return np.array(
+            [
+                evidence[best] @ vector("legs", LEGS),
+                ordered[0] - ordered[1] if len(ordered) > 1 else 0.0,
+                evidence[best, 1],
+                evidence[best, LEGS.index("dense")],
+                dense[0] - dense[: len(dense) // 2 + 1][-1],
+                held_share(self.index.words, tokens, best),
+                sum(not self.index.words.known(t) for t in tokens) / max(1, len(tokens)),
+                held_share(self.index.grams, pieces, best),
+                1.0 / (1 + len(content)),
+            ],
+            dtype=np.float32,
+        )
+
+    @cached_property
+    def names(self) -> Names:
+        return Names.of(self.index.entries)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        return {e.slug: n for n, e in enumerate(self.index.entries)}
+
+    @cached_property
+    def owner(self) -> NDArray[np.int32]:
+        return np.array([self.position[i.entry_id] for i in self.index.items], dtype=np.int32)
+
+    @cached_property
+    def kind(self) -> NDArray[np.int8]:
+        """0 for a definition, 1 for a section, 2 for a question; (items,)."""
+        return np.array([{"": 0, "?": 2}.get(i.section, 1) for i in self.index.items], dtype=np.int8)
+
+    @cached_property
+    def first_item(self) -> dict[int, int]:
+        """The item that holds an entry's definition, by the entry's position."""
+        return {int(entry): item for item, entry in reversed(list(enumerate(self.owner)))}
+
+    @cached_property
+    def relations(self) -> list[set[int]]:
+        """For each entry: those it refers to or is referred to by, its whole, its parts and their siblings."""
+        related: list[set[int]] = [set() for _ in self.index.entries]
+        parts: dict[str, list[int]] = {}
+        for n, entry in enumerate(self.index.entries):
+            for slug in (*entry.related, *([entry.part_of] if entry.part_of else [])):
+                other = self.position[slug]
+                related[n].add(other)
+                related[other].add(n)
+            if entry.part_of:
+                parts.setdefault(entry.part_of, []).append(n)
+        for siblings in parts.values():
+            for n in siblings:
+                related[n].update(s for s in siblings if s != n)
+        return related
+
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        found = self.search(query, k=self.k)
+        return [
+            Document(
+                page_content=self.entry(h.passage.entry_id).text,
+                id=h.passage.entry_id,
+                metadata={"term": h.passage.term, "score": h.score, "confidence": found.confidence},
+            )
+            for h in found.hits
+        ]
+
+
+@cache
+def weights() -> dict[str, Any]:
+    """The fitted numbers, as ``evals/fit.py`` wrote them."""
+    return json.loads(WEIGHTS.read_text(encoding="utf-8"))
+
+
+def vector(model: str, columns: Sequence[str]) -> Scores:
+    """The weights of ``model`` in the order of ``columns``."""
+    return np.array([weights()[model][c] for c in columns], dtype=np.float32)
+
+
+def fused(evidence: NDArray[np.float32]) -> Scores:
+    """One score an entry, (entries,): the legs added up by their weights."""
+    return evidence @ vector("legs", LEGS)
+
+
+def probability(features: Scores) -> float:
+    """The calibrated probability that the glossary covers the question (logistic regression)."""
+    z = float(features @ vector("coverage", COVERAGE)) + weights()["coverage"]["intercept"]
+    return 1.0 / (1.0 + float(np.exp(-np.clip(z, -30, 30))))
+
+
+def log_softmax(scores: Scores) -> Scores:
+    shifted = scores - scores.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+def held_share(table: Bm25, tokens: Sequence[str], document: int) -> float:
+    """The share of ``tokens`` that ``document`` holds."""
+    return sum(table.holds(t, document) for t in tokens) / max(1, len(tokens))

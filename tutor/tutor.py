@@ -1,0 +1,192 @@
+"""The whole flow, from a question to a verified answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tutor import language, prompt, smalltalk, verify
+from tutor.errors import UsageError
+from tutor.types import Answer, Citation, Delta, Event, Passage, Retrieval, Timings, Turn
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from tutor.retrieve import GlossaryRetriever
+
+LONGEST_QUESTION = 2000
+"""Characters. A question is a sentence or two; the context window has other uses."""
+SENTENCES = 5
+
+
+class Tutor:
+    """Answers questions from one glossary. Holds no conversation: the caller passes the history."""
+
+    def __init__(self, retriever: GlossaryRetriever, llm: BaseChatModel) -> None:
+        self.retriever, self.llm = retriever, llm
+
+    def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
+        """The whole answer at once. Raises as ``stream``."""
+        return next(e for e in self.stream(question, history) if isinstance(e, Answer))
+
+    def stream(self, question: str, history: Sequence[Turn] = ()) -> Iterator[Event]:
+        """Verified sentences as they come, then the ``Answer`` with its citations.
+
+        Raises:
+            UsageError: the question is empty or too long.
+            ModelError: the language model cannot be loaded.
+        """
+        clock = Clock()
+        question = checked(question)
+        spoken = language.detect(question, default=_spoken_before(history))
+
+        reply = smalltalk.reply(question, spoken, self.retriever.starters)
+        if reply:
+            yield from _short(Answer(question, reply, False, spoken), clock)
+            return
+
+        found = self.retriever.search(question, history)
+        clock.retrieved()
+        if not found.covered:
+            yield from _short(self._refuse(question, spoken, found), clock)
+            return
+
+        plan = prompt.plan_answer(question, [self.retriever.entry(h.passage.entry_id) for h in found.hits])
+        cited: list[Citation] = []
+        withheld: list[str] = []
+        shown: list[str] = []
+        usage: dict[str, Any] = {}
+        with _Generation(self.llm, prompt.messages(plan, question), usage) as generated:
+            for sentence, verdict in self._verified(plan, generated, clock):
+                if not verdict.supported:
+                    withheld.append(sentence)
+                    continue
+                assert verdict.passage is not None
+                marker = _cite(cited, verdict.passage, verdict.quote)
+                shown.append(f"{sentence} [{marker}]")
+                yield Delta(("" if len(shown) == 1 else " ") + shown[-1])
+                if len(shown) == SENTENCES:
+                    break
+        yield Answer(
+            question,
+            " ".join(shown),
+            False,
+            spoken,
+            tuple(cited),
+            self._terms(found, skip={c.entry_id for c in cited}),
+            tuple(withheld),
+            self.llm.name or type(self.llm).__name__,
+            clock.timings(usage),
+        )
+
+    def _verified(
+        self, plan: prompt.Plan, generated: Iterator[str], clock: Clock
+    ) -> Iterator[tuple[str, verify.Verdict]]:
+        """The opening, which is the glossary's own, then each new sentence of the model with its verdict."""
+        clock.spoke()
+        yield plan.opening, verify.Verdict(True, plan.opening_passage, plan.opening)
+        said = {plan.opening}
+        for sentence in verify.stream_sentences(generated):
+            if sentence not in said:
+                said.add(sentence)
+                yield sentence, verify.check(sentence, plan.passages)
+
+    def _refuse(self, question: str, spoken: str, found: Retrieval) -> Answer:
+        terms = self._terms(found)
+        text = prompt.phrase(spoken, "refusal")
+        if terms:
+            text += " " + prompt.phrase(spoken, "nearest", terms=prompt.listed(spoken, terms))
+        return Answer(question, text, True, spoken, suggestions=terms)
+
+    def _terms(self, found: Retrieval, skip: set[str] = frozenset()) -> tuple[str, ...]:  # type: ignore[assignment]
+        """Headwords of the nearest entries."""
+        return tuple(h.passage.term for h in found.hits if h.passage.entry_id not in skip)[:3]
+
+
+def checked(question: str) -> str:
+    """The question, trimmed.
+
+    Raises:
+        UsageError: it is empty, has no letter or digit, or is longer than ``LONGEST_QUESTION``.
+    """
+    question = question.strip()
+    if not question:
+        raise UsageError('Spørsmålet er tomt. Skriv for eksempel: tutor ask "hva er weight decay?"')
+    if len(question) > LONGEST_QUESTION:
+        raise UsageError(f"Spørsmålet har {len(question)} tegn. Kort det ned til {LONGEST_QUESTION} eller færre.")
+    if not any(c.isalnum() for c in question):
+        raise UsageError("Spørsmålet har verken bokstaver eller tall. Skriv det med ord.")
+    return question
+
+
+def _spoken_before(history: Sequence[Turn]) -> str:
+    asked = [t.content for t in history if t.role == "user"]
+    return language.detect(asked[-1]) if asked else "nb"
+
+
+def _short(answer: Answer, clock: Clock) -> Iterator[Event]:
+    """An answer that needs no model."""
+    clock.spoke()
+    yield Delta(answer.text)
+    yield replace(answer, timings=clock.timings({}))
+
+
+def _cite(cited: list[Citation], passage: Passage, quote: str) -> str:
+    """The marker of a quote: its old one where it was cited before."""
+    for citation in cited:
+        if citation.entry_id == passage.entry_id and citation.quote == quote:
+            return citation.marker
+    cited.append(Citation(str(len(cited) + 1), passage.entry_id, passage.term, quote))
+    return cited[-1].marker
+
+
+class _Generation:
+    """The model's text as it comes; leaving the block stops the model. Fills ``usage`` at the end."""
+
+    def __init__(self, llm: BaseChatModel, messages: list[Any], usage: dict[str, Any]) -> None:
+        self._chunks = llm.stream(messages)
+        self._usage = usage
+
+    def __enter__(self) -> Iterator[str]:
+        return self._text()
+
+    def __exit__(self, *_: object) -> None:
+        close = getattr(self._chunks, "close", None)
+        if close:
+            close()
+
+    def _text(self) -> Iterator[str]:
+        for chunk in self._chunks:
+            if chunk.usage_metadata:
+                self._usage.update(chunk.usage_metadata)
+            if chunk.text:
+                yield chunk.text
+
+
+class Clock:
+    """Milliseconds since the question came."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._retrieved = self._first = 0.0
+
+    def _now(self) -> float:
+        return (time.perf_counter() - self._start) * 1000
+
+    def retrieved(self) -> None:
+        self._retrieved = self._now()
+
+    def spoke(self) -> None:
+        self._first = self._first or self._now()
+
+    def timings(self, usage: dict[str, Any]) -> Timings:
+        return Timings(
+            retrieve_ms=round(self._retrieved, 1),
+            first_token_ms=round(self._first, 1),
+            total_ms=round(self._now(), 1),
+            prompt_tokens=usage.get("input_tokens", 0),
+            cached_tokens=(usage.get("input_token_details") or {}).get("cache_read", 0),
+            completion_tokens=usage.get("output_tokens", 0),
+        )
