@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,17 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from evals.cases import Case, shipped
+from evals.train_embedder import entries_by_subject
 from tutor import smalltalk
-from tutor.retrieve import COVERAGE, FOLLOW_UP, LEGS, WEIGHTS, GlossaryRetriever, weights
+from tutor.lexical import stems
+from tutor.retrieve import COVERAGE, EVERYDAY, FOLLOW_UP, LEGS, WEIGHTS, GlossaryRetriever, everyday, weights
 
 L2_LEGS, L2_FOLLOW_UP = 1e-3, 1e-2
 FALSE_REFUSALS = 0.02
 """The share of covered dev questions that may fall below the threshold."""
+
+SUBJECTS = 3
+"""A word is everyday when questions on at least so many subjects use it."""
 
 Rows = tuple[NDArray[np.float32], list[int]]
 
@@ -40,9 +46,10 @@ def fit_logit(data: Sequence[Rows], l2: float) -> NDArray[np.float64]:
             good = p[right]
             total -= np.log(good.sum() / p.sum())
             slope += (p @ rows) / p.sum() - (good @ rows[right]) / good.sum()
-        return total / len(data) + l2 * w @ w, slope / len(data) + 2 * l2 * w
+        return float(total / len(data) + l2 * w @ w), slope / len(data) + 2 * l2 * w
 
-    return minimize(loss, np.zeros(data[0][0].shape[1]), jac=True, method="L-BFGS-B").x
+    best: NDArray[np.float64] = minimize(loss, np.zeros(data[0][0].shape[1]), jac=True, method="L-BFGS-B").x
+    return best
 
 
 def cross_validated(data: Sequence[Rows], l2: float, folds: int = 5) -> float:
@@ -61,7 +68,16 @@ def ablation(data: Sequence[Rows], names: Sequence[str], l2: float) -> dict[str,
     return {names[n]: cross_validated([(r[:, c], good) for r, good in data], l2) for n, c in keep.items()}
 
 
-def fit(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict:
+def everyday_words() -> list[str]:
+    """Stems in the training questions of ``SUBJECTS`` or more subjects (none is the glossary's)."""
+    subjects: dict[str, set[int]] = {}
+    for number, group in enumerate(entries_by_subject()):
+        for token in {t for entry in group for q in entry["questions"] for t in stems(q)}:
+            subjects.setdefault(token, set()).add(number)
+    return sorted(t for t, found in subjects.items() if len(found) >= SUBJECTS)
+
+
+def fit(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict[str, Any]:
     """All weights from the dev cases."""
     covered = [c for c in cases if c.covered]
     rows = {c.id: retriever.evidence(c.question) for c in cases}
@@ -71,7 +87,7 @@ def fit(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict:
     print(f"legs: {cross_validated(single, L2_LEGS):.3f} right first, cross-validated over {len(single)}")
     for name, share in ablation(single, LEGS, L2_LEGS).items():
         print(f"  without {name:12} {share:.3f}")
-    fitted: dict = {"legs": _named(LEGS, legs)}
+    fitted: dict[str, Any] = {"legs": _named(LEGS, legs)}
     weights().clear()
     weights().update(fitted)
 
@@ -86,7 +102,7 @@ def fit(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict:
     return fitted | _fit_coverage(retriever, cases)
 
 
-def _fit_coverage(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict:
+def _fit_coverage(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict[str, Any]:
     asked = [c for c in cases if c.kind != "smalltalk" and not smalltalk.reply(c.question, "nb", ("",))]
     table = np.array([retriever.coverage_of(c.question, c.history) for c in asked])
     label = np.array([c.covered for c in asked])
@@ -107,7 +123,7 @@ def _fit_coverage(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict:
     return {"coverage": coverage, "threshold": round(threshold, 4)}
 
 
-def _named(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+def _named(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:
     return {n: round(float(v), 4) for n, v in zip(names, values, strict=True)}
 
 
@@ -115,6 +131,8 @@ def main() -> None:
     from tutor.open import open_retriever
     from tutor.settings import load_settings, shipped_glossary
 
+    EVERYDAY.write_text("\n".join(everyday_words()) + "\n", encoding="utf-8")
+    everyday.cache_clear()
     retriever = open_retriever(load_settings(glossary=shipped_glossary()))
     fitted = fit(retriever, shipped("dev"))
     WEIGHTS.write_text(json.dumps(fitted, indent=1) + "\n")

@@ -28,6 +28,8 @@ SEED = 7
 SUBJECTS_A_BATCH = 4
 LEARNING_RATE = 4e-5
 TEMPERATURE = 0.04
+LONGEST = 72
+"""Tokens of a training text; longer ones are cut."""
 TYPOS = 0.12
 """Share of the questions that get one more slip of the finger."""
 
@@ -90,7 +92,11 @@ def slip(text: str, rng: random.Random) -> str:
     """One slip of the finger: two letters swapped, one lost, or one doubled."""
     at = rng.randrange(1, max(2, len(text) - 1))
     return rng.choice(
-        [text[: at - 1] + text[at : at + 1] + text[at - 1] + text[at + 1 :], text[:at] + text[at + 1 :], text[:at] + text[at - 1 :]]
+        [
+            text[: at - 1] + text[at : at + 1] + text[at - 1] + text[at + 1 :],
+            text[:at] + text[at + 1 :],
+            text[:at] + text[at - 1 :],
+        ]
     )
 
 
@@ -150,38 +156,49 @@ def fine_tune(folder: Path, target: Path, epochs: int) -> None:
     model[0].auto_model.embeddings.word_embeddings.weight.requires_grad_(False)
     groups = entries_by_subject()
     steps = [b for _ in range(epochs) for b in batches(groups, rng)]
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=LEARNING_RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=LEARNING_RATE, weight_decay=0.01
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(steps), pct_start=0.1)
     began, losses = time.time(), []
     for number, batch in enumerate(track(steps, description="Trener")):
-        anchors, positives = (
-            torch.nn.functional.normalize(
-                model(dict(model.tokenizer([prompt + t for t in texts], padding=True, return_tensors="pt").to(model.device)))[
-                    "sentence_embedding"
-                ],
-                dim=-1,
-            )
-            for prompt, texts in (("query: ", [q for q, _ in batch]), ("passage: ", [p for _, p in batch]))
-        )
+        with torch.autocast(model.device.type, dtype=torch.bfloat16):
+            anchors = _vectors(model, "query: ", [q for q, _ in batch])
+            positives = _vectors(model, "passage: ", [p for _, p in batch])
         scores = anchors @ positives.T / TEMPERATURE
         right = torch.arange(len(batch), device=scores.device)
-        loss = (torch.nn.functional.cross_entropy(scores, right) + torch.nn.functional.cross_entropy(scores.T, right)) / 2
-        loss.backward()
+        loss = (
+            torch.nn.functional.cross_entropy(scores, right) + torch.nn.functional.cross_entropy(scores.T, right)
+        ) / 2
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         losses.append(loss.item())
         if number % 20 == 19:
-            print(f"step {number + 1}/{len(steps)} loss {sum(losses[-20:]) / 20:.3f} {time.time() - began:.0f} s", flush=True)
+            mean = sum(losses[-20:]) / 20
+            print(f"step {number + 1}/{len(steps)} loss {mean:.3f} {time.time() - began:.0f} s", flush=True)
     model.eval()
     model.save(str(target))
+
+
+def _vectors(model: Any, prompt: str, texts: list[str]) -> Any:
+    """Unit vectors of ``texts`` with their gradient, (texts, dimensions), float32."""
+    import torch
+
+    inputs = model.tokenizer(
+        [prompt + t for t in texts], padding=True, truncation=True, max_length=LONGEST, return_tensors="pt"
+    )
+    return torch.nn.functional.normalize(model(dict(inputs.to(model.device)))["sentence_embedding"].float(), dim=-1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--base", type=Path, required=True, help="multilingual-e5-small as a SentenceTransformer folder")
+    parser.add_argument(
+        "--base", type=Path, required=True, help="multilingual-e5-small as a SentenceTransformer folder"
+    )
     parser.add_argument("--epochs", type=int, default=3)
     options = parser.parse_args()
     trimmed = options.out / "trimmed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -30,6 +31,8 @@ NORWEGIAN = {
     "invalid choice: %(value)r (choose from %(choices)s)": "ukjent valg %(value)r (velg blant %(choices)s)",
     "invalid %(type)s value: %(value)r": "ugyldig verdi: %(value)r",
     "not allowed with argument %s": "kan ikke brukes sammen med %s",
+    "ambiguous option: %(option)s could match %(matches)s": "uklart valg: %(option)s kan være %(matches)s",
+    "ignored explicit argument %r": "tar ingen verdi, men fikk %r",
 }
 
 
@@ -70,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1, 2 or 3 as the README tells, 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
     try:
-        return options.run(options)
+        code: int = options.run(options)
+        sys.stdout.flush()  # here, where a reader that left and a full disk are handled
+        return code
     except TutorError as error:
         print(f"tutor: {error}", file=sys.stderr)
         return error.exit_code
@@ -91,8 +96,9 @@ def run() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
@@ -111,12 +117,16 @@ def ask(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"id": None, **answer_json(tutor.ask(question))}, ensure_ascii=False))
         return 0
-    for event in tutor.stream(question):
-        if isinstance(event, Delta):
-            print(event.text, end="", flush=True)
-        else:
-            print("\n")
-            _print_sources(event)
+    try:
+        for event in tutor.stream(question):
+            if isinstance(event, Delta):
+                print(event.text, end="", flush=True)
+            else:
+                print("\n")
+                _print_sources(event)
+    except TutorError:
+        print()  # what went wrong is told on a line of its own
+        raise
     return 0
 
 
@@ -148,12 +158,14 @@ def search(options: argparse.Namespace) -> int:
 def index(options: argparse.Namespace) -> int:
     """Index a glossary and remember it."""
     from tutor.embed import make_embedder
+    from tutor.glossary import read_glossary
     from tutor.glossary import report as glossary_report
     from tutor.index import build_index
     from tutor.settings import load_settings, save_settings
 
     path = {"glossary": options.path.expanduser().resolve()} if options.path else {}
     settings = load_settings(**path)
+    read_glossary(settings.glossary)  # a glossary that cannot be read must not cost a download
     with progress() as report:
         embedder = make_embedder(settings, lambda done, total: report("Henter søkemodellen", done, total))
         _, glossary = build_index(settings, embedder, lambda done, total: report("Indekserer", done, total))
@@ -174,7 +186,8 @@ def models(options: argparse.Namespace) -> int:
             here = "hentet" if m.model_path(settings.home, model.id).is_file() else "ikke hentet"
             used = ", i bruk" if model.id == settings.model else ""
             tested = "prøvd" if model.tested_here else "ikke prøvd"
-            print(f"{_bold(model.id)}  ({here}{used})\n  {model.title}, {model.bytes / 1e9:.2f} GB, minne {model.ram_gb} GB,")
+            print(f"{_bold(model.id)}  ({here}{used})")
+            print(f"  {model.title}, {model.bytes / 1e9:.2f} GB, minne {model.ram_gb} GB,")
             print(f"  lisens {model.licence}, {tested} av oss. {model.note}\n")
         return 0
     if options.action == "use":
@@ -281,7 +294,9 @@ def _read_line(line: str, number: int) -> tuple[Any, str, list[Turn]]:
     try:
         content = json.loads(line)
         history = [Turn(str(t["role"]), str(t["content"])) for t in content.get("history") or []]
-        return content.get("id"), str(content["question"]), history
+        if not isinstance(content["question"], str):
+            raise TypeError
+        return content.get("id"), content["question"], history
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f'Linje {number} må være et JSON-objekt som {{"question": "hva er dropout?"}}.') from error
 

@@ -40,7 +40,9 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 
     flags = _cpu_flags()
     fast = [f for f in ("avx2", "fma", "f16c", "avx512f", "asimd") if f in flags]
-    yield Finding("Prosessor", f"{platform.machine()}, {physical_cores()} kjerner, {' '.join(fast) or 'ukjente utvidelser'}")
+    yield Finding(
+        "Prosessor", f"{platform.machine()}, {physical_cores()} kjerner, {' '.join(fast) or 'ukjente utvidelser'}"
+    )
     memory = psutil.virtual_memory()
     yield Finding(
         "Minne",

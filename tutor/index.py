@@ -12,8 +12,10 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tutor.embed import Embedder
 from tutor.errors import GlossaryError, SearchIndexError, TutorError
@@ -21,7 +23,7 @@ from tutor.lexical import Bm25, grams, stems
 from tutor.settings import Settings
 from tutor.types import Entry, Glossary, Passage, Section
 
-VERSION = 1
+VERSION = 2
 """Raise it when passages or tables change shape: every index is then rebuilt."""
 COLLECTION = "glossary"
 KEPT = 3
@@ -91,10 +93,34 @@ def open_index(settings: Settings, embedder: Embedder, progress: Progress | None
     glossary = settings.glossary
     if not glossary.exists():
         raise GlossaryError(f"Finner ikke ordlisten {glossary}. Oppgi en fil eller mappe: tutor index STI")
-    folder = settings.home / "index" / fingerprint(glossary, embedder)
+    root = settings.home / "index"
+    folder = root / fingerprint(glossary, embedder)
     if not (folder / "meta.json").is_file():
+        older = _last_of(root, glossary, embedder)
+        if older and _is_building(root):
+            return load_index(older)
         build_index(settings, embedder, progress=progress)
     return load_index(folder)
+
+
+def _is_building(root: Path) -> bool:
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(root / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _last_of(root: Path, glossary: Path, embedder: Embedder) -> Path | None:
+    """The newest index of this glossary, as it was before it changed, by this embedding model."""
+    found: list[tuple[float, Path]] = []
+    for path in root.glob("[!.]*/meta.json"):
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        if (meta["glossary"], meta["embedder"]) == (str(glossary.resolve()), embedder.fingerprint):
+            found.append((meta["built"], path.parent))
+    return max(found)[1] if found else None
 
 
 def load_index(folder: Path) -> Index:
@@ -107,7 +133,8 @@ def load_index(folder: Path) -> Index:
         content = json.loads((folder / "entries.json").read_text(encoding="utf-8"))
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         entries = tuple(_entry(e) for e in content)
-        os.utime(folder)
+        with suppress(OSError):  # a shared TUTOR_HOME may be read-only
+            os.utime(folder)
         return Index(
             folder,
             meta["collection"],
@@ -117,12 +144,10 @@ def load_index(folder: Path) -> Index:
             Bm25.load(folder / "grams"),
         )
     except (OSError, ValueError, KeyError) as error:
-        raise SearchIndexError(
-            f"Indeksen i {folder} er skadet. Slett mappen og kjør: tutor index"
-        ) from error
+        raise SearchIndexError(f"Indeksen i {folder} er skadet. Slett mappen og kjør: tutor index") from error
 
 
-def _entry(content: dict) -> Entry:
+def _entry(content: dict[str, Any]) -> Entry:
     return Entry(
         **{
             **content,
@@ -136,10 +161,10 @@ def _entry(content: dict) -> Entry:
 
 def build_index(
     settings: Settings, embedder: Embedder, progress: Progress | None = None
-) -> tuple[Path, Glossary | None]:
+) -> tuple[Path, Glossary]:
     """Index ``settings.glossary`` unless that very index exists. Two builders take turns.
 
-    Returns the index folder and, if it was read, the glossary with what was odd about it.
+    Returns the index folder and the glossary, with what was odd about it.
 
     Raises:
         GlossaryError: the glossary cannot be read.
@@ -168,15 +193,13 @@ def build_index(
 def _disk_message(error: Exception, root: Path) -> str:
     text = f"{type(error).__name__}: {error}"
     if "full" in text.lower() or "No space" in text:
-        return f"Disken er full, og indeksen ble ikke skrevet. Den gamle står urørt. Frigjør plass i {root}, og prøv igjen."
+        return f"Disken er full, og indeksen ble ikke skrevet. Den gamle står urørt. Frigjør plass i {root}."
     if isinstance(error, PermissionError) or "readonly" in text.lower() or "Read-only" in text:
         return f"Har ikke lov til å skrive i {root}. Gi skrivetilgang, eller sett TUTOR_HOME til en annen mappe."
     return f"Indeksen kunne ikke skrives i {root} ({text}). Den gamle står urørt. Kjør: tutor doctor"
 
 
-def _write(
-    folder: Path, settings: Settings, embedder: Embedder, glossary: Glossary, progress: Progress | None
-) -> None:
+def _write(folder: Path, settings: Settings, embedder: Embedder, glossary: Glossary, progress: Progress | None) -> None:
     from tutor.store import write_store
 
     draft = folder.with_name(f".{folder.name}.building")
@@ -190,10 +213,13 @@ def _write(
     write_store(draft / "chroma", settings.chroma_url, collection, embedder, texts, progress)
     Bm25.build(stems(_everything(e)) for e in entries).save(draft / "words")
     Bm25.build(grams(_everything(e)) for e in entries).save(draft / "grams")
-    (draft / "entries.json").write_text(
-        json.dumps([asdict(e) for e in entries], ensure_ascii=False), encoding="utf-8"
-    )
-    meta = {"collection": collection, "glossary": str(settings.glossary.resolve()), "built": time.time()}
+    (draft / "entries.json").write_text(json.dumps([asdict(e) for e in entries], ensure_ascii=False), encoding="utf-8")
+    meta = {
+        "collection": collection,
+        "glossary": str(settings.glossary.resolve()),
+        "embedder": embedder.fingerprint,
+        "built": time.time(),
+    }
     (draft / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
     draft.rename(folder)
 

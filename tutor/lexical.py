@@ -33,7 +33,8 @@ def _stemmer() -> Any:
 
 def stems(text: str) -> list[str]:
     """Words without their Norwegian inflection (Snowball): ``vektene`` and ``vektane`` give ``vekt``."""
-    return _stemmer().stemWords(words(text))
+    found: list[str] = _stemmer().stemWords(words(text))
+    return found
 
 
 def grams(text: str, size: int = 4) -> list[str]:
@@ -82,9 +83,9 @@ class Bm25:
         documents, weights = [], []
         for row, found in enumerate(postings.values()):
             ids = np.array([d for d, _ in found], dtype=np.int32)
-            frequency = np.array([f for _, f in found], dtype=np.float64)
+            often = np.array([f for _, f in found], dtype=np.float64)
             idf = np.log(1 + (len(counts) - len(found) + 0.5) / (len(found) + 0.5))
-            saturated = frequency * (K1 + 1) / (frequency + K1 * (1 - B + B * lengths[ids] / mean))
+            saturated = often * (K1 + 1) / (often + K1 * (1 - B + B * lengths[ids] / mean))
             documents.append(ids)
             weights.append((idf * saturated).astype(np.float32))
             starts[row + 1] = starts[row] + len(found)

@@ -28,16 +28,7 @@ def make_llm(settings: Settings) -> BaseChatModel:
         ModelError: the model file is missing or damaged.
     """
     if settings.llm_url:
-        from langchain_openai import ChatOpenAI
-
-        return ChatOpenAI(
-            base_url=settings.llm_url,
-            api_key=settings.llm_key or "none",
-            model=settings.model,
-            temperature=0,
-            max_tokens=settings.max_tokens,
-            stream_usage=True,
-        )
+        return _server_chat(settings)
     from tutor.models import selected
 
     chosen = selected(settings)
@@ -46,8 +37,35 @@ def make_llm(settings: Settings) -> BaseChatModel:
         lora_path=chosen.adapter,
         name=chosen.name,
         n_ctx=settings.context,
-        n_threads=settings.threads or physical_cores(),
+        n_threads=min(settings.threads, os.cpu_count() or 1) or physical_cores(),
         max_tokens=settings.max_tokens,
+    )
+
+
+def _server_chat(settings: Settings) -> BaseChatModel:
+    """An OpenAI-compatible server whose failures are ``ModelError``."""
+    from langchain_openai import ChatOpenAI
+    from openai import OpenAIError
+    from pydantic import SecretStr
+
+    class ServerChat(ChatOpenAI):
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+            try:
+                yield from super()._stream(*args, **kwargs)
+            except OpenAIError as error:
+                raise ModelError(
+                    f"Tjeneren på {settings.llm_url} svarer ikke som den skal: {error} "
+                    "Sjekk at den er i gang, og at TUTOR_LLM_URL, TUTOR_LLM_KEY og TUTOR_MODEL er riktige."
+                ) from error
+
+    return ServerChat(
+        name=settings.model,
+        base_url=settings.llm_url,
+        api_key=SecretStr(settings.llm_key or "none"),
+        model=settings.model,
+        temperature=0,
+        max_completion_tokens=settings.max_tokens,
+        stream_usage=True,
     )
 
 
@@ -146,7 +164,8 @@ class LlamaCppChat(BaseChatModel):
             prefill, messages = _plain(messages[-1]), messages[:-1]
         turns = [{"role": _role(m), "content": _plain(m)} for m in messages]
         text = self._template(messages=turns).prompt + prefill
-        return self._llama.tokenize(text.encode(), add_bos=False, special=True)
+        tokens: list[int] = self._llama.tokenize(text.encode(), add_bos=False, special=True)
+        return tokens
 
     def _stream(
         self,
@@ -190,9 +209,7 @@ class LlamaCppChat(BaseChatModel):
                 input_token_details={"cache_read": cached},
             )
             metadata = {"finish_reason": reason, "model_name": self.model_path.name, "model_provider": "llama-cpp"}
-            last = AIMessageChunk(
-                content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last"
-            )
+            last = AIMessageChunk(content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last")
             yield ChatGenerationChunk(message=last)
 
     def _shared_prefix(self, tokens: list[int]) -> int:

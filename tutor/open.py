@@ -42,7 +42,11 @@ def open_llm(settings: Settings, report: Report | None = None) -> Any:
     from tutor.llm import LlamaCppChat, make_llm
     from tutor.models import load_catalog, model_path, pull
 
-    if not settings.llm_url and settings.model in load_catalog() and not model_path(settings.home, settings.model).is_file():
+    if (
+        not settings.llm_url
+        and settings.model in load_catalog()
+        and not model_path(settings.home, settings.model).is_file()
+    ):
         pull(settings.home, settings.model, _step(report, "Henter språkmodellen"))
     llm = make_llm(settings)
     if isinstance(llm, LlamaCppChat):
@@ -52,12 +56,12 @@ def open_llm(settings: Settings, report: Report | None = None) -> Any:
 
 def _load_quietly(llm: Any) -> None:
     """Loading early is a courtesy: what fails here fails again, loudly, at the first use."""
+    from contextlib import suppress
+
     from tutor.errors import TutorError
 
-    try:
+    with suppress(TutorError):
         llm.load()
-    except TutorError:
-        pass
 
 
 def _step(report: Report | None, name: str) -> Callable[[int, int], None] | None:

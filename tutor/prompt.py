@@ -33,7 +33,7 @@ def table(name: str) -> dict[str, Any]:
 
 def phrase(language: str, name: str, **values: str) -> str:
     """A sentence of the tutor's own, in the student's language."""
-    return table("phrases")[language][name].format(**values)
+    return str(table("phrases")[language][name]).format(**values)
 
 
 def listed(language: str, terms: Sequence[str]) -> str:
@@ -54,7 +54,7 @@ class Plan:
 
 def kind_of(question: str) -> str:
     """The kind of answer that ``question`` asks for, by the patterns in ``prompts/kinds.toml``."""
-    return next(k["name"] for k in table("kinds")["kind"] if re.search(k["pattern"], question.lower()))
+    return str(next(k["name"] for k in table("kinds")["kind"] if re.search(k["pattern"], question.lower())))
 
 
 def plan_answer(question: str, entries: Sequence[Entry]) -> Plan:
@@ -68,7 +68,7 @@ def plan_answer(question: str, entries: Sequence[Entry]) -> Plan:
         opening = (contrasts or definitions)[0]
         chosen = [*definitions, *contrasts[:1]]
     else:
-        wanted = [p for title in titles for p in best if p.section == title or title and p.section.startswith(title)]
+        wanted = [p for title in titles for p in best if p.section == title or (title and p.section.startswith(title))]
         opening = wanted[0] if wanted else best[0]
         rest = [p for p in best if p not in wanted and p.section not in ("Eksempel",)]
         chosen = list(dict.fromkeys([best[0], *wanted, *rest]))[:SECTIONS_SHOWN]
@@ -78,9 +78,7 @@ def plan_answer(question: str, entries: Sequence[Entry]) -> Plan:
 
 def passages_of(entry: Entry) -> list[Passage]:
     """The sections of ``entry`` as passages, numbered as in the index."""
-    return [
-        Passage(f"{entry.slug}#{n}", entry.slug, entry.term, s.title, s.text) for n, s in enumerate(entry.sections)
-    ]
+    return [Passage(f"{entry.slug}#{n}", entry.slug, entry.term, s.title, s.text) for n, s in enumerate(entry.sections)]
 
 
 def _contrasts(passage: Passage, entry: Entry, pair: Sequence[Entry]) -> bool:

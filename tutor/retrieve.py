@@ -24,11 +24,12 @@ from tutor.embed import Embedder
 from tutor.index import Index
 from tutor.language import STOPWORDS
 from tutor.lexical import Bm25, grams, stems, words
-from tutor.names import ALIKE, Names, name_scores
+from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores
 from tutor.store import Store
 from tutor.types import Entry, Hit, Retrieval, Turn
 
 WEIGHTS = Path(__file__).parent / "weights.json"
+EVERYDAY = Path(__file__).parent / "everyday.txt"
 NEAREST = 60
 """Vectors fetched from Chroma for a question."""
 
@@ -46,7 +47,19 @@ LEGS = (
     "dense",
 )
 FOLLOW_UP = ("alone", "together", "again", "related", "again_but_named", "mentioned")
-COVERAGE = ("score", "margin", "fuzzy", "dense", "dense_margin", "words_held", "words_unknown", "grams_held", "short")
+COVERAGE = (
+    "score",
+    "margin",
+    "fuzzy",
+    "dense",
+    "dense_margin",
+    "words_held",
+    "words_unknown",
+    "strange_share",
+    "strange_any",
+    "grams_held",
+    "short",
+)
 
 Scores = NDArray[np.float32]
 
@@ -153,6 +166,7 @@ class GlossaryRetriever(BaseRetriever):
         dense = np.sort(evidence[:, LEGS.index("dense")])[::-1]
         content = [w for w in words(question) if w not in STOPWORDS]
         tokens, pieces = stems(" ".join(content)), grams(" ".join(content))
+        strange = self._strangers(tokens)
         return np.array(
             [
                 evidence[best] @ vector("legs", LEGS),
@@ -162,11 +176,29 @@ class GlossaryRetriever(BaseRetriever):
                 dense[0] - dense[: len(dense) // 2 + 1][-1],
                 held_share(self.index.words, tokens, best),
                 sum(not self.index.words.known(t) for t in tokens) / max(1, len(tokens)),
+                len(strange) / max(1, len(tokens)),
+                float(bool(strange)),
                 held_share(self.index.grams, pieces, best),
                 1.0 / (1 + len(content)),
             ],
             dtype=np.float32,
         )
+
+    def _strangers(self, tokens: Sequence[str]) -> list[str]:
+        """The words of a question that neither the glossary nor everyday questions use, typos forgiven."""
+        from rapidfuzz import fuzz, process
+
+        unknown = [t for t in tokens if not self.index.words.known(t) and t not in everyday() and len(t) > 1]
+        return [
+            t
+            for t in unknown
+            if len(t) < SHORTEST_MISSPELT
+            or not process.extractOne(t, self._vocabulary, scorer=fuzz.ratio, score_cutoff=80)
+        ]
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        return [w for w in self.index.words.vocabulary if len(w) >= SHORTEST_MISSPELT - 1]
 
     @cached_property
     def names(self) -> Names:
@@ -220,9 +252,16 @@ class GlossaryRetriever(BaseRetriever):
 
 
 @cache
+def everyday() -> frozenset[str]:
+    """Stems that students use in questions on any subject (``evals/fit.py`` gathers them)."""
+    return frozenset(EVERYDAY.read_text(encoding="utf-8").split())
+
+
+@cache
 def weights() -> dict[str, Any]:
     """The fitted numbers, as ``evals/fit.py`` wrote them."""
-    return json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    fitted: dict[str, Any] = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    return fitted
 
 
 def vector(model: str, columns: Sequence[str]) -> Scores:
@@ -243,7 +282,7 @@ def probability(features: Scores) -> float:
 
 def log_softmax(scores: Scores) -> Scores:
     shifted = scores - scores.max()
-    return shifted - np.log(np.exp(shifted).sum())
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()), dtype=np.float32)
 
 
 def held_share(table: Bm25, tokens: Sequence[str], document: int) -> float:

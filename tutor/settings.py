@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -89,12 +90,15 @@ def _coerce(name: str, kind: str, value: Any) -> Any:
         if kind == "Path":
             return Path(value).expanduser()
         if kind == "int":
-            return int(value)
+            if (number := int(value)) < 0:
+                raise ValueError
+            return number
         if kind == "bool":
             return value if isinstance(value, bool) else str(value).lower() not in {"", "0", "false", "nei", "no"}
         return str(value)
-    except ValueError as error:
-        raise UsageError(f"TUTOR_{name.upper()} må være et tall, ikke «{value}».") from error
+    except (ValueError, TypeError) as error:
+        wanted = "en sti" if kind == "Path" else "et tall fra 0"
+        raise UsageError(f"TUTOR_{name.upper()} må være {wanted}, ikke «{value}».") from error
 
 
 def save_settings(home: Path, **values: str) -> None:
@@ -113,5 +117,4 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a TOML string

@@ -111,7 +111,7 @@ def checked(question: str) -> str:
     Raises:
         UsageError: it is empty, has no letter or digit, or is longer than ``LONGEST_QUESTION``.
     """
-    question = question.strip()
+    question = question.encode(errors="replace").decode().strip()  # bytes that are no UTF-8 come as lone surrogates
     if not question:
         raise UsageError('Spørsmålet er tomt. Skriv for eksempel: tutor ask "hva er weight decay?"')
     if len(question) > LONGEST_QUESTION:

@@ -15,10 +15,14 @@ from tutor.language import STOPWORDS
 from tutor.lexical import grams, stems, words
 from tutor.types import Passage
 
-BOUNDARY = re.compile(r"(?<=[.!?…])[»\"')]*\s+(?=[A-ZÆØÅ0-9«\"'`$(\[-])|\n\s*\n|\n(?=\s*(?:\d+\.|[-*|])\s)")
+BOUNDARY = re.compile(
+    r"(?<=[.!?…])(?P<closing>[»\"')]*)\s+(?=[A-ZÆØÅ0-9«\"'`$(\[-])|\n\s*\n|\n(?=\s*(?:\d+\.|[-*|])\s)"
+)
 ABBREVIATION = re.compile(r"(?:\b(?:f\.eks|bl\.a|dvs|osv|ca|nr|jf|mfl|evt|pga|e\.g|i\.e|etc|vs)|^\s*\d+)\.$")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
-NEGATIONS = frozenset("ikke ikkje aldri ingen ingenting uten not never no without cannot".split())
+NEGATIONS = frozenset(
+    ["ikke", "ikkje", "aldri", "ingen", "ingenting", "uten", "not", "never", "no", "without", "cannot"]
+)
 DIRECTIONS = (
     frozenset(stems("øker økt økning større høyere mer flere opp stiger vokser auker increases more higher larger")),
     frozenset(
@@ -33,28 +37,30 @@ ALIKE = 0.45
 
 def sentences(text: str) -> list[str]:
     """Split running text; LaTeX, decimals and common Norwegian abbreviations stay whole."""
-    found: list[str] = []
-    start = 0
-    for match in BOUNDARY.finditer(text):
-        piece = text[start : match.start()]
-        if ABBREVIATION.search(piece) or piece.count("$") % 2:
-            continue
-        found.append(piece)
-        start = match.end()
-    found.append(text[start:])
-    return [s.strip() for s in found if s.strip()]
+    whole, rest = _cut(text)
+    return [*whole, rest.strip()] if rest.strip() else whole
 
 
 def stream_sentences(pieces: Iterable[str]) -> Iterator[str]:
-    """Sentences of a text that arrives in pieces, each as soon as the next one has begun."""
+    """The same sentences of a text that arrives in pieces, each as soon as the next one has begun."""
     held = ""
     for piece in pieces:
-        held += piece
-        *whole, held = sentences(held) + ([""] if held[-1:].isspace() else []) or [""]
-        if not held and whole:
-            held = whole.pop() + " "
+        whole, held = _cut(held + piece)
         yield from whole
     yield from sentences(held)
+
+
+def _cut(text: str) -> tuple[list[str], str]:
+    """The sentences that have ended, and the rest of ``text`` as it stands."""
+    found: list[str] = []
+    start = 0
+    for match in BOUNDARY.finditer(text):
+        piece = text[start : max(match.start(), match.end("closing"))]
+        if ABBREVIATION.search(piece) or piece.count("$") % 2:
+            continue
+        found.append(piece.strip())
+        start = match.end()
+    return [s for s in found if s], text[start:]
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,6 @@ def _same_polarity(claim: str, quote: str) -> bool:
         return False
     up, down = DIRECTIONS
     a_stems, b_stems = set(stems(claim)), set(stems(quote))
-    rises = (bool(a_stems & up), bool(a_stems & down))
-    falls = (bool(b_stems & up), bool(b_stems & down))
-    return not (rises == (True, False) and falls == (False, True) or rises == (False, True) and falls == (True, False))
+    one = (bool(a_stems & up), bool(a_stems & down))
+    other = (bool(b_stems & up), bool(b_stems & down))
+    return {one, other} != {(True, False), (False, True)}

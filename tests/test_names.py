@@ -1,0 +1,67 @@
+"""Which entries a question calls by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tutor.names import Names, name_scores
+from tutor.types import Entry
+
+TERMS = {
+    "batch": ["minibatch"],
+    "gradient descent": ["gradientnedstigning"],
+    "mini-batch gradient descent": [],
+    "batch normalization": [],
+    "læringsrate": ["learning rate"],
+    "L1": [],
+    "L2": [],
+    "fine_tune()": [],
+}
+ENTRIES = [Entry(term, term, (), {"nb": tuple(aliases)}) for term, aliases in TERMS.items()]
+
+
+def named(question: str, least: float = 0.8) -> set[str]:
+    _, fuzzy, _ = name_scores(Names.of(ENTRIES), question, len(ENTRIES))
+    return {ENTRIES[n].term for n in np.flatnonzero(fuzzy >= least)}
+
+
+@pytest.mark.parametrize(
+    ("question", "terms"),
+    [
+        ("hva er læringsraten?", {"læringsrate"}),
+        ("kva er læringsratane", {"læringsrate"}),
+        ("learning-rate", {"læringsrate"}),
+        ("Learning Rate", {"læringsrate"}),
+        ("hva gjør mini batch gradient descent?", {"mini-batch gradient descent"}),
+        ("gradient descent", {"gradient descent"}),
+        ("fine tune", {"fine_tune()"}),
+        ("finetune", {"fine_tune()"}),
+        ("lærningsrate", {"læringsrate"}),
+        ("gradeint decent", {"gradient descent"}),
+        ("batch normalisation", {"batch normalization"}),
+        ("hva er BN?", {"batch normalization"}),
+        ("L1", {"L1"}),
+        ("L1 eller L2?", {"L1", "L2"}),
+        ("hva er fotosyntese?", set()),
+        ("", set()),
+    ],
+)
+def test_named(question: str, terms: set[str]) -> None:
+    assert named(question) == terms
+
+
+def test_only_a_written_out_name_is_exact() -> None:
+    names = Names.of(ENTRIES)
+    batch_norm = list(TERMS).index("batch normalization")
+    for question, exact in (("batch normalization", 1.0), ("batch normalisation", 0.0), ("BN", 0.0)):
+        assert name_scores(names, question, len(ENTRIES))[0][batch_norm] == exact
+
+
+def test_the_first_name_is_told_from_the_second() -> None:
+    *_, first = name_scores(Names.of(ENTRIES), "hvordan skiller batch normalization seg fra L2?", len(ENTRIES))
+    assert [ENTRIES[n].term for n in np.flatnonzero(first)] == ["batch normalization"]
+
+
+def test_a_glossary_without_names_is_no_error() -> None:
+    assert name_scores(Names.of([]), "hva er dropout", 0)[0].shape == (0,)
