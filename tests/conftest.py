@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zlib
@@ -23,7 +22,7 @@ from tutor.embed import Embedder
 from tutor.glossary import read_glossary
 from tutor.index import Index, build_index, load_index
 from tutor.lexical import grams
-from tutor.models import DEFAULT_LLM, load_catalog
+from tutor.models import DEFAULT_LLM, model_path
 from tutor.prompt import passages_of
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings, default_home
@@ -195,23 +194,26 @@ def borrow(source: Path, home: Path) -> Path:
     """A home with its own index and settings that reads the weights of ``source`` through links."""
     for folder in ("models", "models/query"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-        for path in (source / folder).iterdir():
-            if not path.name.startswith(".") and path.name != "query":
+        for path in (source / folder).glob("[!.]*"):
+            if path.name != "query" and path.suffix not in (".tmp", ".lock"):
                 (home / folder / path.name).symlink_to(path)
     return home
 
 
 @pytest.fixture(scope="session")
-def weights() -> Path:
-    """A home with the default weights: TUTOR_TEST_HOME or the usual one. Fetched once where they are missing."""
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the default weights, linked from TUTOR_TEST_HOME or the usual one.
+
+    Only a language model that is missing there is fetched into it; nothing else is written.
+    """
     from tutor.embed import make_embedder
 
     source = Path(os.environ.get("TUTOR_TEST_HOME") or default_home())
-    model = source / "models" / load_catalog()[DEFAULT_LLM].files[0].name
-    if not model.is_file():
+    if not model_path(source, DEFAULT_LLM).is_file():
         subprocess.run(tutor_command("models", "pull"), env=environment(source), check=True)
-    make_embedder(Settings(home=source)).ensure_exported()
-    return source
+    home = borrow(source, tmp_path_factory.mktemp("weights"))
+    make_embedder(Settings(home=home)).ensure_exported()
+    return home
 
 
 @pytest.fixture
@@ -226,6 +228,4 @@ def ready(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
     from tutor.open import open_retriever
 
     home = borrow(weights, tmp_path_factory.mktemp("ready"))
-    if (weights / "index").is_dir():  # used if it is fresh
-        shutil.copytree(weights / "index", home / "index")
     return SimpleNamespace(home=home, retriever=open_retriever(Settings(home=home)))

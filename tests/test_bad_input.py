@@ -99,7 +99,9 @@ def test_offline_with_nothing_fetched(tmp_path: Path, command: list[str]) -> Non
     assert_told(run_tutor(tmp_path, *command, TUTOR_OFFLINE="1"), 3, "nettet er slått av", "tutor models pull")
 
 
-@pytest.mark.parametrize(("content", "says"), [(b"", "er tom"), (b"hei", "ikke en GGUF"), (b"GGUF\3\0\0\0\1", "avkortet")])
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"", "er tom"), (b"hei", "ikke en GGUF"), (b"GGUF\3\0\0\0\1", "avkortet")]
+)
 def test_a_model_that_is_none(tmp_path: Path, content: bytes, says: str) -> None:
     model = tmp_path / "modell.gguf"
     model.write_bytes(content)

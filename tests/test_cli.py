@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, SMALL, Scripted, Shelf, environment, run_tutor, tutor_command
+from conftest import ROOT, Scripted, Shelf, environment, run_tutor, tutor_command
 
 from tutor import cli
 from tutor.errors import ModelError
@@ -199,7 +198,9 @@ def test_interrupted(tutor: Tutor, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "Avbrutt" in capsys.readouterr().err
 
 
-def test_models_list_and_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_list_and_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("TUTOR_HOME", str(tmp_path))
     assert cli.main(["models", "list"]) == 0
     assert "qwen2.5-coder-1.5b-instruct-q4_k_m  (ikke hentet, i bruk)" in capsys.readouterr().out
@@ -266,7 +267,9 @@ print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
 @pytest.mark.parametrize("arguments", [["--help"], ["search", ""], ["models", "list"]])
 def test_what_needs_no_model_imports_none(tmp_path: Path, arguments: list[str]) -> None:
     code = LIGHT.format(arguments=arguments)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=environment(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=environment(tmp_path)
+    )
     assert done.stderr.splitlines()[-1] == "[]"
 
 

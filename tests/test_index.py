@@ -112,7 +112,9 @@ def test_a_build_that_fails_leaves_the_old_index_and_the_next_clears_up(
         (RuntimeError("noe annet"), "noe annet"),
     ],
 )
-def test_a_failure_is_explained(settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str) -> None:
+def test_a_failure_is_explained(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
     def fail(*_: object) -> None:
         raise error
 
@@ -127,6 +129,13 @@ def test_a_damaged_index_is_told_or_rebuilt(settings: Settings, name: str, conte
     (open_index(settings, ToyEmbedder()).folder / name).write_bytes(content)
     with pytest.raises(TutorError, match="tutor index"):
         open_index(settings, ToyEmbedder())
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
+def test_damage_to_another_index_is_no_hindrance(settings: Settings, content: bytes) -> None:
+    (open_index(settings, ToyEmbedder()).folder / "meta.json").write_bytes(content)
+    CHANGES["an entry changes"](settings.glossary)
+    open_index(settings, ToyEmbedder())
 
 
 def test_a_missing_glossary(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ ENTRIES = [Entry(term, term, (), {"nb": tuple(aliases)}) for term, aliases in TE
 
 
 def named(question: str, least: float = 0.8) -> set[str]:
-    _, fuzzy, _ = name_scores(Names.of(ENTRIES), question, len(ENTRIES))
+    _, fuzzy, *_ = name_scores(Names.of(ENTRIES), question, len(ENTRIES))
     return {ENTRIES[n].term for n in np.flatnonzero(fuzzy >= least)}
 
 
@@ -59,7 +59,7 @@ def test_only_a_written_out_name_is_exact() -> None:
 
 
 def test_the_first_name_is_told_from_the_second() -> None:
-    *_, first = name_scores(Names.of(ENTRIES), "hvordan skiller batch normalization seg fra L2?", len(ENTRIES))
+    _, _, first, _ = name_scores(Names.of(ENTRIES), "hvordan skiller batch normalization seg fra L2?", len(ENTRIES))
     assert [ENTRIES[n].term for n in np.flatnonzero(first)] == ["batch normalization"]
 
 

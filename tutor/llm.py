@@ -108,7 +108,7 @@ class LlamaCppChat(BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
         return {
             "ls_provider": "llama-cpp",
-            "ls_model_name": self.model_path.name,
+            "ls_model_name": kwargs.get("model", self.model_path.name),
             "ls_model_type": "chat",
             "ls_temperature": self.temperature,
             "ls_max_tokens": self.max_tokens,

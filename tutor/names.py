@@ -21,6 +21,8 @@ SHORTEST_MISSPELT = 5
 INITIALS = 0.95
 """What initials are worth («BN» for batch normalization), a written-out name being worth 1."""
 
+PLACES = frozenset(["i", "in", "innen", "innenfor"])
+
 Scores = NDArray[np.float32]
 
 
@@ -57,26 +59,31 @@ class Match:
     owner: int
 
 
-def name_scores(names: Names, question: str, entries: int) -> tuple[Scores, Scores, Scores]:
-    """Three columns in [0, 1], each (entries,): named exactly, named allowing for typos, named first.
+def name_scores(names: Names, question: str, entries: int) -> tuple[Scores, Scores, Scores, Scores]:
+    """Four columns in [0, 1], each (entries,): named exactly, allowing for typos, first, and as a place.
+
+    A place is a name after «i»: «learner i fastai» asks about the learner.
 
     A match inside a longer match of another entry does not count: «mini-batch gradient descent»
     names neither «batch» nor «gradient descent».
     """
-    exact, fuzzy, first = (np.zeros(entries, np.float32) for _ in range(3))
+    exact, fuzzy, first, place = (np.zeros(entries, np.float32) for _ in range(4))
+    asked = words(question)
     matches = _matches(names, question)
     kept = [m for m in matches if not any(_swallows(other, m) for other in matches)]
     for match in kept:
         if match.similarity == 1:
             exact[match.owner] = 1.0
         fuzzy[match.owner] = max(fuzzy[match.owner], match.similarity)
+        if match.first > 1 and asked[match.first - 1] in PLACES:
+            place[match.owner] = 1.0
     sure = [m for m in kept if m.similarity >= 0.85]
     if sure:
         start = min(m.first for m in sure)
         for match in sure:
             if match.first == start:
                 first[match.owner] = 1.0
-    return exact, fuzzy, first
+    return exact, fuzzy, first, place
 
 
 def _matches(names: Names, question: str) -> list[Match]:

@@ -30,13 +30,14 @@ from tutor.types import Entry, Hit, Retrieval, Turn
 
 WEIGHTS = Path(__file__).parent / "weights.json"
 EVERYDAY = Path(__file__).parent / "everyday.txt"
-NEAREST = 60
+NEAREST = 120
 """Vectors fetched from Chroma for a question."""
 
 LEGS = (
     "name",
     "fuzzy",
     "first",
+    "place",
     "words",
     "words_share",
     "grams",
@@ -45,6 +46,7 @@ LEGS = (
     "section",
     "question",
     "dense",
+    "dense_mean",
 )
 FOLLOW_UP = ("alone", "together", "again", "related", "again_but_named", "mentioned")
 COVERAGE = (
@@ -97,7 +99,7 @@ class GlossaryRetriever(BaseRetriever):
     def evidence(self, question: str) -> NDArray[np.float32]:
         """What each leg says of each entry, shape (entries, len(LEGS))."""
         size = len(self.index.entries)
-        named, fuzzy, first = name_scores(self.names, question, size)
+        named, fuzzy, first, place = name_scores(self.names, question, size)
         by_word = self.index.words.scores(stems(question))
         by_gram = self.index.grams.scores(grams(question))
         dense = self._dense(question, size)
@@ -105,25 +107,32 @@ class GlossaryRetriever(BaseRetriever):
             named,
             np.clip((fuzzy - ALIKE / 100) / (1 - ALIKE / 100), 0, 1),
             first,
+            place,
             by_word / 10,
             by_word / (by_word.max() + 1e-6),
             by_gram / 30,
             by_gram / (by_gram.max() + 1e-6),
-            *(10 * dense).T,
-            10 * dense.max(axis=1),
+            *(10 * dense[:, :3]).T,
+            10 * dense[:, :3].max(axis=1),
+            10 * dense[:, 3],
         ]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _dense(self, question: str, size: int) -> NDArray[np.float32]:
-        """Cosine of the nearest definition, section and question of each entry, (entries, 3).
+        """Cosine of each entry's nearest definition, section, question, and of its three nearest, (entries, 4).
 
-        An entry that Chroma did not return gets the similarity of the last one that it did.
+        What Chroma did not return gets the similarity of the last one that it did.
         """
         found = self.store.nearest(self.embedder.embed_query(question), min(NEAREST, len(self.index.items)))
-        table = np.full((size, 3), found[-1][1], dtype=np.float32)
+        floor = found[-1][1]
+        table = np.full((size, 4), floor, dtype=np.float32)
+        taken = np.zeros(size, dtype=np.int32)
         for item, similarity in found:
             row, column = self.owner[item], self.kind[item]
             table[row, column] = max(table[row, column], similarity)
+            if taken[row] < 3:
+                table[row, 3] += (similarity - floor) / 3
+                taken[row] += 1
         return table
 
     def _ranked(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> Scores:

@@ -45,7 +45,7 @@ class Settings:
     )
     model: str = _setting("qwen2.5-coder-1.5b-instruct-q4_k_m", "Language model: a catalogue id or a GGUF file")
     adapter: str = _setting("", "LoRA adapter (GGUF) for the model")
-    embedder: str = _setting("multilingual-e5-small", "Embedding model: a SentenceTransformer by name or folder")
+    embedder: str = _setting("norsk-e5-small", "Embedding model: a SentenceTransformer by name or folder")
     llm_url: str = _setting("", "Base URL of an OpenAI-compatible server to use instead of llama.cpp in-process")
     llm_key: str = _setting("", "API key for that server")
     chroma_url: str = _setting("", "URL of a Chroma server to use instead of the embedded Chroma")

@@ -24,7 +24,10 @@ def _client(folder: Path, url: str) -> Any:
 
     quiet = ChromaSettings(anonymized_telemetry=False)
     if not url:
-        return chromadb.PersistentClient(path=str(folder), settings=quiet)
+        try:
+            return chromadb.PersistentClient(path=str(folder), settings=quiet)
+        except chromadb.errors.ChromaError as error:
+            raise SearchIndexError(_not_opened(folder, str(error))) from error
     parts = urlsplit(url)
     if not parts.hostname:
         raise SearchIndexError(f"TUTOR_CHROMA_URL må være en adresse som http://127.0.0.1:8000, ikke «{url}».")
@@ -35,6 +38,15 @@ def _client(folder: Path, url: str) -> Any:
         )
     except ValueError as error:
         raise SearchIndexError(f"Chroma svarer ikke på {url}. Start tjeneren, eller fjern TUTOR_CHROMA_URL.") from error
+
+
+def _not_opened(folder: Path, error: str) -> str:
+    """Why Chroma, which writes even where it only reads, cannot open ``folder``."""
+    if "full" in error:
+        return f"Disken er full, og Chroma må kunne skrive litt i {folder}. Frigjør plass, og prøv igjen."
+    if "readonly" in error:
+        return f"Har ikke lov til å skrive i {folder}, og det må Chroma. Sett TUTOR_HOME til en mappe du kan skrive i."
+    return f"Chroma får ikke åpnet {folder} ({error}). Slett {folder.parent} og kjør: tutor index"
 
 
 def write_store(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LONGEST_QUESTION = 2000
 """Characters. A question is a sentence or two; the context window has other uses."""
 SENTENCES = 5
+"""The most that an answer has."""
+OWN_SENTENCES = 3
+"""The most that an answer has when all of it is the glossary's own."""
 
 
 class Tutor:
@@ -84,14 +87,23 @@ class Tutor:
     def _verified(
         self, plan: prompt.Plan, generated: Iterator[str], clock: Clock
     ) -> Iterator[tuple[str, verify.Verdict]]:
-        """The opening, which is the glossary's own, then each new sentence of the model with its verdict."""
+        """The opening, which is the glossary's own, then each new sentence of the model with its verdict.
+
+        When the model adds nothing that stands, the glossary goes on where the opening left off.
+        """
         clock.spoke()
+        own = verify.sentences(plan.opening_passage.text)
         yield plan.opening, verify.Verdict(True, plan.opening_passage, plan.opening)
-        said = {plan.opening}
+        quoted = {plan.opening}
         for sentence in verify.stream_sentences(generated):
-            if sentence not in said:
-                said.add(sentence)
-                yield sentence, verify.check(sentence, plan.passages)
+            verdict = verify.check(sentence, plan.passages)
+            if verdict.quote not in quoted or not verdict.supported:
+                yield sentence, verdict
+            if verdict.supported:
+                quoted.add(verdict.quote)
+        if len(quoted) == 1:
+            for sentence in own[1:OWN_SENTENCES]:
+                yield sentence, verify.Verdict(True, plan.opening_passage, sentence)
 
     def _refuse(self, question: str, spoken: str, found: Retrieval) -> Answer:
         terms = self._terms(found)

@@ -1,0 +1,1 @@
+"""The tutor in the browser: chat, glossary pages, widget and API, in one FastAPI app."""

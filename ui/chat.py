@@ -1,0 +1,138 @@
+"""The chat: Gradio carries the questions and streams the conversation; ``turns`` draws it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+
+import gradio as gr
+
+from tutor.tutor import Tutor
+from tutor.types import Answer, Delta
+from ui.desk import Desk, Queued, Refused, closing_stream
+from ui.texts import LANGUAGES, text
+from ui.turns import Exchange, View, history, received, sent
+
+Step = tuple[list[dict[str, Any]], str]
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's plainest theme with the fonts of the student's own machine; colours are in ``chat.css``."""
+    fonts = ["system-ui", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+    return gr.themes.Base(font=fonts, font_mono=["ui-monospace", "Consolas", "monospace"])
+
+
+def make_chat(desk: Desk, up: str) -> gr.Blocks:
+    """The page. ``up`` leads from it to the root of the app: «./» or «../».
+
+    ``@@key@@`` stands for a text in the reader's language, which ``ui.page`` puts in.
+    """
+    chat = _Chat(desk, up)
+    page: gr.Blocks
+    with gr.Blocks(title="@@page_title@@", analytics_enabled=False) as page:
+        language = gr.Textbox("@@language_code@@", visible=False)
+        turns = gr.JSON([], visible=False)
+        log = gr.HTML("", elem_id="log", js_on_load=None, apply_default_css=False)
+        with gr.Row(elem_id="composer"):
+            question = gr.Textbox(
+                label="@@question@@", placeholder="@@placeholder@@", lines=1, max_lines=6, container=False,
+                max_length=desk.settings.longest_question, elem_id="question", scale=1,
+            )  # fmt: skip
+            send = gr.Button("@@send@@", elem_id="send", variant="primary", scale=0, min_width=80)
+            stop = gr.Button("@@stop@@", elem_id="stop", scale=0, min_width=80)
+        with gr.Row(elem_id="foot"):
+            gr.HTML('<p class="notice">@@notice@@</p>', elem_id="notice", js_on_load=None, apply_default_css=False)
+            new = gr.Button("@@new@@", elem_id="new", size="sm")
+
+        state = [turns, log]
+        page.load(chat.open, [turns, language], state,
+            api_visibility="private", concurrency_limit=None, show_progress="hidden",
+        )  # fmt: skip
+        asking = gr.on(
+            [send.click, question.submit],
+            chat.ask, [question, turns, language], [*state, question],
+            api_visibility="private", concurrency_limit=None, show_progress="hidden", trigger_mode="once",
+        )  # fmt: skip
+        quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+        stop.click(chat.stopped, [turns, language], state, cancels=[asking], **quiet)
+        new.click(chat.new, [language], state, cancels=[asking], **quiet)
+    page.queue(max_size=4 * desk.settings.longest_queue, api_open=False)
+    return page
+
+
+class _Chat:
+    """What happens when the student does something. Keeps nothing between two events."""
+
+    def __init__(self, desk: Desk, up: str) -> None:
+        self.desk, self.up = desk, up
+
+    def _view(self, language: str) -> View:
+        return View(language if language in LANGUAGES else "nb", self.up)
+
+    async def open(self, content: Any, language: str) -> AsyncIterator[Step]:
+        """The first sight of the page; says that the tutor is warming up while it is."""
+        view, exchanges = self._view(language), received(content)
+        try:
+            self.desk.tutor  # noqa: B018  (raises while it is not there)
+        except Refused as refused:
+            yield sent(exchanges), view.notice(refused.kind)
+        try:
+            tutor = await self.desk.opened()
+        except Refused as refused:
+            yield sent(exchanges), view.notice(refused.kind)
+        else:
+            yield sent(exchanges), view.conversation(exchanges) if exchanges else view.welcome(starters(tutor, view))
+
+    async def ask(
+        self, question: str, content: Any, language: str, request: gr.Request
+    ) -> AsyncIterator[tuple[list[dict[str, Any]], str, str]]:
+        """The conversation again and again, each time with more of the answer."""
+        view, exchanges = self._view(language), received(content)
+        if exchanges and exchanges[-1].question == question.strip():
+            exchanges.pop()  # trying again replaces the old answer
+        before = history(exchanges)
+        now = Exchange(question=question.strip()[:4000])
+        exchanges.append(now)
+        yield sent(exchanges), view.conversation(exchanges), ""
+        client = request.client.host if request.client else ""
+        try:
+            async with closing_stream(self.desk.stream(question, before, client)) as events:
+                async for event in events:
+                    self._take(event, now, view)
+                    yield sent(exchanges), view.conversation(exchanges), ""
+        except Refused as refused:
+            now.state = "failed"
+            now.note = text(view.language, refused.kind, longest=self.desk.settings.longest_question)
+            yield sent(exchanges), view.conversation(exchanges), ""
+
+    def _take(self, event: Delta | Answer | Queued, now: Exchange, view: View) -> None:
+        if isinstance(event, Queued):
+            now.note = text(view.language, "queued", n=event.ahead + 1)
+        elif isinstance(event, Delta):
+            now.text, now.state, now.note = now.text + event.text, "writing", ""
+        else:
+            now.finish(event)
+
+    async def stopped(self, content: Any, language: str) -> Step:
+        """The conversation with the last answer left as it was."""
+        view, exchanges = self._view(language), received(content)
+        if exchanges and exchanges[-1].state in ("working", "writing"):
+            exchanges[-1].state, exchanges[-1].note = "stopped", text(view.language, "stopped")
+        return sent(exchanges), view.conversation(exchanges)
+
+    async def new(self, language: str) -> Step:
+        """An empty conversation."""
+        view = self._view(language)
+        try:
+            return [], view.welcome(starters(self.desk.tutor, view))
+        except Refused as refused:
+            return [], view.notice(refused.kind)
+
+
+def starters(tutor: Tutor, view: View) -> list[str]:
+    """A few questions on what most of the glossary refers to."""
+    kinds = ("what_is", "why", "simply")
+    return [text(view.language, kind, term=t) for kind, t in zip(kinds, tutor.retriever.starters, strict=False)]

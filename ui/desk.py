@@ -1,0 +1,221 @@
+"""The desk in front of the tutor: one question at a time, a short queue, and fair turns.
+
+Chat and API both ask here. Nothing that is asked is stored or logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from tutor.errors import TutorError
+from tutor.tutor import Tutor
+from tutor.types import Event, Turn
+from ui.settings import WebSettings
+
+log = logging.getLogger("tutor.ui")
+MINUTE = 60.0
+MOST_CLIENTS = 10_000
+
+
+@dataclass(frozen=True)
+class Queued:
+    """``ahead`` questions are answered before this one."""
+
+    ahead: int
+
+
+class Refused(Exception):
+    """A question that is not taken in. ``kind`` names the text in ``ui.texts`` that tells why."""
+
+    STATUS: ClassVar = {
+        "empty": 422,
+        "long": 422,
+        "rate": 429,
+        "queue": 503,
+        "warming": 503,
+        "failed": 503,
+        "error": 500,
+    }
+
+    def __init__(self, kind: str, retry_after: int = 0) -> None:
+        super().__init__(kind)
+        self.kind, self.retry_after = kind, retry_after
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that says the same."""
+        return self.STATUS[self.kind]
+
+
+class Desk:
+    """Owns the tutor: opens it in the background, lets one question in at a time, keeps the limits."""
+
+    def __init__(
+        self, open_tutor: Callable[[], Tutor], settings: WebSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.settings = settings
+        self._open, self._clock = open_tutor, clock
+        self._opened: Future[Tutor] = Future()
+        self._model = asyncio.Lock()
+        self._waiting = 0
+        self._asked: dict[str, deque[float]] = {}
+
+    def start(self, failed: Callable[[], None] = lambda: None) -> None:
+        """Open the tutor and load its model in a thread; call ``failed`` if that cannot be done."""
+        self._opened.set_running_or_notify_cancel()
+
+        def work() -> None:
+            try:
+                tutor = self._open()
+                load = getattr(tutor.llm, "load", None)
+                if load:
+                    load()
+            except Exception as error:
+                self._opened.set_exception(error)
+                failed()
+            else:
+                self._opened.set_result(tutor)
+
+        threading.Thread(target=work, daemon=True, name="open-tutor").start()
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the tutor could not be opened, or None."""
+        return self._opened.exception() if self._opened.done() else None
+
+    @property
+    def tutor(self) -> Tutor:
+        """The tutor.
+
+        Raises:
+            Refused: it is warming up, or could not be opened.
+        """
+        if not self._opened.done():
+            raise Refused("warming", retry_after=5)
+        if self._opened.exception():
+            raise Refused("failed")
+        return self._opened.result()
+
+    async def opened(self) -> Tutor:
+        """The tutor, once it is ready. Raises ``Refused`` if it could not be opened."""
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self._opened))
+        except Exception as error:
+            raise Refused("failed") from error
+
+    async def stream(self, question: str, history: Sequence[Turn], client: str) -> AsyncGenerator[Event | Queued, None]:
+        """``Queued`` while others are before, then what ``Tutor.stream`` yields. Closing it stops the model.
+
+        Raises:
+            Refused: the question is empty or too long, or comes too often, or too many wait already.
+        """
+        question = self._admitted(question, client)
+        tutor = await self.opened()
+        history = list(history)[-self.settings.longest_history :]
+        mine = asyncio.ensure_future(self._model.acquire())
+        self._waiting += 1
+        try:
+            ahead = self._waiting - 1
+            while not (await asyncio.wait({mine}, timeout=0 if ahead else None))[0]:
+                yield Queued(ahead)
+                await asyncio.wait({mine}, timeout=1)
+        except BaseException:
+            self._leave(mine)
+            raise
+        work = _Work(tutor, question, history)
+        work.done.add_done_callback(lambda _: self._leave(mine))
+        try:
+            async for event in work:
+                yield event
+        except TutorError as error:
+            log.error("Svaret stoppet: %s", type(error).__name__)
+            raise Refused("error") from error
+        finally:
+            work.stop()
+
+    def _leave(self, mine: asyncio.Future[Literal[True]]) -> None:
+        self._waiting -= 1
+        if mine.done() and not mine.cancelled():
+            self._model.release()
+        else:
+            mine.cancel()
+
+    def _admitted(self, question: str, client: str) -> str:
+        question = question.encode(errors="replace").decode().replace("\0", "").strip()
+        if not any(c.isalnum() for c in question):
+            raise Refused("empty")
+        if len(question) > self.settings.longest_question:
+            raise Refused("long")
+        if self._waiting >= self.settings.longest_queue:
+            raise Refused("queue", retry_after=10)
+        self._count(client)
+        return question
+
+    def _count(self, client: str) -> None:
+        """Note one question of ``client``; refuse it when there were enough in the last minute."""
+        now = self._clock()
+        times = self._asked.setdefault(client, deque())
+        while times and now - times[0] > MINUTE:
+            times.popleft()
+        if len(times) >= self.settings.questions_a_minute:
+            raise Refused("rate", retry_after=max(1, round(MINUTE - (now - times[0]))))
+        times.append(now)
+        if len(self._asked) > MOST_CLIENTS:
+            self._asked = {c: t for c, t in self._asked.items() if t and now - t[-1] <= MINUTE}
+
+
+class _Work:
+    """``Tutor.stream`` in a thread of its own, read from the event loop."""
+
+    def __init__(self, tutor: Tutor, question: str, history: Sequence[Turn]) -> None:
+        self._tutor, self._question, self._history = tutor, question, history
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
+        self._stopped = threading.Event()
+        self.done = self._loop.run_in_executor(None, self._run)
+
+    def stop(self) -> None:
+        """Ask the thread to end; the model is free when ``done`` is."""
+        self._stopped.set()
+
+    def _put(self, item: Event | Exception | None) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._events.put_nowait, item)
+
+    def _run(self) -> None:
+        try:
+            with closing(self._tutor.stream(self._question, self._history)) as events:  # type: ignore[type-var]
+                for event in events:
+                    if self._stopped.is_set():
+                        return
+                    self._put(event)
+        except Exception as error:
+            self._put(error)
+        finally:
+            self._put(None)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while (item := await self._events.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+
+@asynccontextmanager
+async def closing_stream(
+    stream: AsyncGenerator[Event | Queued, None],
+) -> AsyncIterator[AsyncGenerator[Event | Queued, None]]:
+    """Close ``stream`` when the block is left, however it is left."""
+    try:
+        yield stream
+    finally:
+        await stream.aclose()

@@ -1,0 +1,82 @@
+"""Markdown with LaTeX, as glossaries and answers have it, to HTML that is safe to show.
+
+HTML, links and images in the source stay visible as text and do nothing. Formulas become MathML,
+which every current browser draws and reads aloud by itself: no script, no fonts.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+
+from latex2mathml.converter import convert
+from markdown_it import MarkdownIt
+
+LONGEST_FORMULA = 600
+OPEN, CLOSE, MARK, UNMARK = "\ue000", "\ue001", "\ue002", "\ue003"
+PRIVATE = re.compile("[\ue000-\uf8ff]")
+CODE_OR_MATH = re.compile(r"(?P<code>(`+).+?\2)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
+MATHML = re.compile(  # whole elements with harmless attributes: \\href and \\style can write others
+    r"(<(math|m[a-z]+)( (xmlns|display|stretchy|accent|mathvariant|width|[lr]space|m(in|ax)size|columnalign|"
+    r'linethickness|fence|form|separator|largeop|movablelimits|columnspacing|rowspacing)="[^"<>]*")*( /)?>'
+    r"|</(math|m[a-z]+)>|[^<>])*"
+)
+BLOCK_TAG = re.compile(r"</?(p|ul|ol|li|h\d|pre|blockquote|hr|table)\b")
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    inert = ["html_block", "html_inline", "link", "image", "autolink", "reference", "heading", "lheading", "code", "hr"]
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(inert)
+
+
+def block(text: str, quote: str = "") -> str:
+    """``text`` as paragraphs, lists and formulas; ``quote``, if it stands there, in a ``<mark>``."""
+    return _render(text, quote, inline=False)
+
+
+def inline(text: str) -> str:
+    """``text`` as one line: emphasis, code and formulas."""
+    return _render(text, "", inline=True)
+
+
+def _render(text: str, quote: str, inline: bool) -> str:
+    text = PRIVATE.sub("", text)
+    if quote and quote in text:
+        text = text.replace(quote, f"{MARK}{quote}{UNMARK}", 1)
+    formulas: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        if match["code"]:
+            return match[0]
+        source = match["block"] or match["inline"]
+        formulas.append(_formula(source.replace(MARK, "").replace(UNMARK, ""), display=bool(match["block"])))
+        outside = "".join(c for c in source if c in MARK + UNMARK)
+        return f"{OPEN}{len(formulas) - 1}{CLOSE}{outside}"
+
+    kept = CODE_OR_MATH.sub(keep, text)
+    html = _markdown().renderInline(kept) if inline else _markdown().render(kept)
+    html = re.sub(f"{OPEN}(\\d+){CLOSE}", lambda m: formulas[int(m[1])], html)
+    return _marked(html)
+
+
+def _marked(html: str) -> str:
+    """Put ``<mark>`` where the quote is, unless it would cross the border of a paragraph or a list item."""
+    start, end = html.find(MARK), html.find(UNMARK)
+    if 0 <= start < end and not BLOCK_TAG.search(html[start:end]):
+        return html.replace(MARK, '<mark id="sitat">').replace(UNMARK, "</mark>")
+    return html.replace(MARK, '<span id="sitat"></span>').replace(UNMARK, "")
+
+
+@cache
+def _formula(source: str, display: bool) -> str:
+    """MathML of a LaTeX formula; its source as code when it cannot be made sense of."""
+    raw = f"<code>{escape(source)}</code>"
+    if len(source) > LONGEST_FORMULA:
+        return raw
+    try:
+        math = str(convert(source.replace(r"\_", "_"), display="block" if display else "inline"))
+    except Exception:
+        return raw
+    return math if MATHML.fullmatch(math) else raw

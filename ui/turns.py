@@ -1,0 +1,184 @@
+"""The conversation as the browser keeps it, and as HTML.
+
+Every request brings the whole conversation and every response takes it back: the server keeps
+nothing. What comes from the browser is checked like any other input.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field, ValidationError
+
+from tutor.types import Answer, Citation, Turn
+from ui import render
+from ui.texts import text
+
+MOST_TURNS = 30
+MARKER = re.compile(r" ?\[(\d{1,2})\]")
+NUMBERED = re.compile(r"(^|\] )(?:\d{1,2}\.|[-*]) (?=\S)")
+"""A sentence that stood in a list carries its number along; in running text that is noise."""
+State = Literal["working", "writing", "done", "stopped", "failed"]
+
+
+class Source(BaseModel):
+    """A citation on its way to and from the browser."""
+
+    marker: str = Field(pattern=r"^\d{1,2}$")
+    entry_id: str = Field(pattern=r"^[\w.-]{1,200}$")
+    term: str = Field(max_length=300)
+    quote: str = Field(max_length=5000)
+
+
+class Exchange(BaseModel):
+    """One question and what came of it. ``note`` is a word from us: queued, stopped, refused entry."""
+
+    question: str = Field(max_length=4000)
+    text: str = Field(default="", max_length=20_000)
+    refused: bool = False
+    sources: list[Source] = Field(default_factory=list, max_length=20)
+    suggestions: list[str] = Field(default_factory=list, max_length=5)
+    state: State = "working"
+    note: str = Field(default="", max_length=500)
+
+    def finish(self, answer: Answer) -> None:
+        """Take over the whole answer."""
+        self.text, self.refused, self.state, self.note = answer.text, answer.refused, "done", ""
+        self.sources = [_source(c) for c in answer.citations]
+        self.suggestions = list(answer.suggestions)
+
+
+def _source(citation: Citation) -> Source:
+    return Source.model_construct(
+        marker=citation.marker, entry_id=citation.entry_id, term=citation.term, quote=citation.quote
+    )
+
+
+def received(content: Any) -> list[Exchange]:
+    """The conversation that the browser sent; an empty one if it is not what we once sent out."""
+    try:
+        return [Exchange.model_validate(e) for e in list(content or [])[-MOST_TURNS:]]
+    except (ValidationError, TypeError):
+        return []
+
+
+def sent(exchanges: list[Exchange]) -> list[dict[str, Any]]:
+    """The conversation as plain data."""
+    return [e.model_dump() for e in exchanges]
+
+
+def history(exchanges: list[Exchange]) -> list[Turn]:
+    """What the tutor reads of what was said before."""
+    return [
+        turn
+        for e in exchanges
+        if e.text
+        for turn in (Turn("user", e.question), Turn("assistant", MARKER.sub("", e.text)))
+    ]
+
+
+class View:
+    """HTML of a conversation in one language. ``up`` leads from the page to the root of the app."""
+
+    def __init__(self, language: str, up: str) -> None:
+        self.language, self.up = language, up
+
+    def say(self, key: str, **values: object) -> str:
+        """A text of the interface, escaped."""
+        return escape(text(self.language, key, **values))
+
+    def conversation(self, exchanges: list[Exchange]) -> str:
+        """Every exchange, and a status line that a screen reader speaks when it changes."""
+        turns = "".join(self._exchange(n, e, last=n == len(exchanges) - 1) for n, e in enumerate(exchanges))
+        return f'<div class="turns">{turns}</div>{self._status(exchanges[-1] if exchanges else None)}'
+
+    def welcome(self, starters: list[str]) -> str:
+        """What stands in an empty conversation."""
+        return (
+            f'<div class="welcome"><h2>{self.say("welcome")}</h2><p>{self.say("welcome_more")}</p>'
+            f"{self._buttons('starters', starters) if starters else ''}</div>{self._status(None)}"
+        )
+
+    def notice(self, key: str) -> str:
+        """A single message instead of a conversation."""
+        return f'<div class="welcome"><p class="note" role="status">{self.say(key)}</p></div>'
+
+    def _status(self, exchange: Exchange | None) -> str:
+        """Spoken once: that work has begun, then the whole answer."""
+        said = ""
+        if exchange and exchange.state in ("working", "writing"):
+            said = escape(exchange.note) or self.say("working")
+        elif exchange:
+            said = escape(f"{MARKER.sub('', exchange.text)} {exchange.note}".strip())
+        return f'<p class="unseen" role="status" aria-live="polite">{said}</p>'
+
+    def _exchange(self, number: int, e: Exchange, last: bool) -> str:
+        busy = e.state in ("working", "writing")
+        parts = [f'<div class="said">{self._cited(number, e)}</div>'] if e.text else []
+        if e.note or e.state == "working":
+            parts.append(f'<p class="note">{escape(e.note) or self.say("working")}</p>')
+        if e.sources:
+            parts.append(self._sources(number, e))
+        if e.suggestions and not busy:
+            asked = [text(self.language, "what_is", term=t) for t in e.suggestions]
+            key = "did_you_mean" if e.refused else "see_also"
+            parts.append(self._buttons(key, asked, e.suggestions, labelled=not e.refused))
+        if not busy:
+            parts.append(self._tools(e, last))
+        return (
+            f'<article class="turn {e.state}" aria-busy="{str(busy).lower()}">'
+            f'<h2 class="asked"><span class="unseen">{self.say("you")}: </span>{escape(e.question)}</h2>'
+            f'<div class="answer"><h3 class="unseen">{self.say("answer")}</h3>{"".join(parts)}</div></article>'
+        )
+
+    def _cited(self, number: int, e: Exchange) -> str:
+        """The answer with its markers as buttons that open the source below."""
+        terms = {s.marker: s.term for s in e.sources}
+
+        def button(match: re.Match[str]) -> str:
+            marker = match[1]
+            if marker not in terms:
+                return f'<sup class="cite">{marker}</sup>'
+            label = self.say("source", n=marker, term=terms[marker])
+            source = f"k{number}-{marker}"
+            return f'<button type="button" class="cite" data-source="{source}" aria-label="{label}">{marker}</button>'
+
+        running = render.inline(NUMBERED.sub(r"\1", e.text))
+        return f"<p>{MARKER.sub(button, running)}</p>"
+
+    def _sources(self, number: int, e: Exchange) -> str:
+        terms = escape(", ".join(dict.fromkeys(s.term for s in e.sources)))
+        items = "".join(self._item(number, s) for s in e.sources)
+        return (
+            f'<details class="sources"><summary>{self.say("sources")}<span class="terms"> · {terms}</span></summary>'
+            f"<ol>{items}</ol></details>"
+        )
+
+    def _item(self, number: int, s: Source) -> str:
+        href = f"{self.up}ordliste/{quote(s.entry_id)}?sitat={quote(s.quote[:600])}#sitat"
+        return (
+            f'<li id="k{number}-{s.marker}" tabindex="-1"><span class="number" aria-hidden="true">{s.marker}</span>'
+            f"<div><strong>{escape(s.term)}</strong><blockquote>{render.inline(s.quote)}</blockquote>"
+            f'<a href="{escape(href)}" target="_blank" rel="noopener">{self.say("open_entry")}'
+            f'<span class="unseen">: {escape(s.term)} ({self.say("new_tab")})</span></a></div></li>'
+        )
+
+    def _buttons(self, key: str, questions: list[str], labels: list[str] | None = None, labelled: bool = False) -> str:
+        buttons = "".join(
+            f'<button type="button" data-ask="{escape(q)}">{escape(label)}</button>'
+            for q, label in zip(questions, labels or questions, strict=True)
+        )
+        heading = f'<span class="label">{self.say(key)}</span>' if labelled else ""
+        return f'<div class="chips" role="group" aria-label="{self.say(key)}">{heading}{buttons}</div>'
+
+    def _tools(self, e: Exchange, last: bool) -> str:
+        copy = (
+            f'<button type="button" data-copy="{escape(MARKER.sub("", e.text))}" data-done="{self.say("copied")}">'
+            f"{self.say('copy')}</button>"
+        )
+        retry = f'<button type="button" data-ask="{escape(e.question)}">{self.say("retry")}</button>'
+        tools = (copy if e.text else "") + (retry if last else "")
+        return f'<div class="tools">{tools}</div>' if tools else ""
