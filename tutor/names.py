@@ -59,15 +59,15 @@ class Match:
     owner: int
 
 
-def name_scores(names: Names, question: str, entries: int) -> tuple[Scores, Scores, Scores, Scores]:
-    """Four columns in [0, 1], each (entries,): named exactly, allowing for typos, first, and as a place.
+def name_scores(names: Names, question: str, entries: int) -> tuple[Scores, Scores, Scores]:
+    """Three columns in [0, 1], each (entries,): named exactly, allowing for typos, and as a place.
 
     A place is a name after «i»: «learner i fastai» asks about the learner.
 
     A match inside a longer match of another entry does not count: «mini-batch gradient descent»
     names neither «batch» nor «gradient descent».
     """
-    exact, fuzzy, first, place = (np.zeros(entries, np.float32) for _ in range(4))
+    exact, fuzzy, place = (np.zeros(entries, np.float32) for _ in range(3))
     asked = words(question)
     matches = _matches(names, question)
     kept = [m for m in matches if not any(_swallows(other, m) for other in matches)]
@@ -77,13 +77,7 @@ def name_scores(names: Names, question: str, entries: int) -> tuple[Scores, Scor
         fuzzy[match.owner] = max(fuzzy[match.owner], match.similarity)
         if match.first > 1 and asked[match.first - 1] in PLACES:
             place[match.owner] = 1.0
-    sure = [m for m in kept if m.similarity >= 0.85]
-    if sure:
-        start = min(m.first for m in sure)
-        for match in sure:
-            if match.first == start:
-                first[match.owner] = 1.0
-    return exact, fuzzy, first, place
+    return exact, fuzzy, place
 
 
 def _matches(names: Names, question: str) -> list[Match]:

@@ -36,19 +36,15 @@ NEAREST = 120
 LEGS = (
     "name",
     "fuzzy",
-    "first",
     "place",
     "words",
-    "words_share",
     "grams",
     "grams_share",
-    "definition",
     "section",
-    "question",
     "dense",
     "dense_mean",
 )
-FOLLOW_UP = ("alone", "together", "again", "related", "again_but_named", "mentioned")
+FOLLOW_UP = ("alone", "together", "again", "related", "mentioned")
 COVERAGE = (
     "score",
     "margin",
@@ -99,39 +95,36 @@ class GlossaryRetriever(BaseRetriever):
     def evidence(self, question: str) -> NDArray[np.float32]:
         """What each leg says of each entry, shape (entries, len(LEGS))."""
         size = len(self.index.entries)
-        named, fuzzy, first, place = name_scores(self.names, question, size)
+        named, fuzzy, place = name_scores(self.names, question, size)
         by_word = self.index.words.scores(stems(question))
         by_gram = self.index.grams.scores(grams(question))
         dense = self._dense(question, size)
         columns = [
             named,
             np.clip((fuzzy - ALIKE / 100) / (1 - ALIKE / 100), 0, 1),
-            first,
             place,
             by_word / 10,
-            by_word / (by_word.max() + 1e-6),
             by_gram / 30,
             by_gram / (by_gram.max() + 1e-6),
-            *(10 * dense[:, :3]).T,
-            10 * dense[:, :3].max(axis=1),
-            10 * dense[:, 3],
+            *(10 * dense).T,
         ]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _dense(self, question: str, size: int) -> NDArray[np.float32]:
-        """Cosine of each entry's nearest definition, section, question, and of its three nearest, (entries, 4).
+        """Cosine of each entry's nearest section, nearest text of any kind, and three nearest, (entries, 3).
 
         What Chroma did not return gets the similarity of the last one that it did.
         """
         found = self.store.nearest(self.embedder.embed_query(question), min(NEAREST, len(self.index.items)))
         floor = found[-1][1]
-        table = np.full((size, 4), floor, dtype=np.float32)
+        table = np.full((size, 3), floor, dtype=np.float32)
         taken = np.zeros(size, dtype=np.int32)
         for item, similarity in found:
-            row, column = self.owner[item], self.kind[item]
-            table[row, column] = max(table[row, column], similarity)
+            row = self.owner[item]
+            table[row, 0] = max(table[row, 0], similarity if self.is_section[item] else floor)
+            table[row, 1] = max(table[row, 1], similarity)
             if taken[row] < 3:
-                table[row, 3] += (similarity - floor) / 3
+                table[row, 2] += (similarity - floor) / 3
                 taken[row] += 1
         return table
 
@@ -158,7 +151,6 @@ class GlossaryRetriever(BaseRetriever):
             log_softmax(fused(self.evidence(f"{asked[0]} {question}"))),
             again * (1 - named),
             related,
-            again * named,
             mentioned,
         ]
         return np.stack(columns, axis=1).astype(np.float32)
@@ -222,9 +214,9 @@ class GlossaryRetriever(BaseRetriever):
         return np.array([self.position[i.entry_id] for i in self.index.items], dtype=np.int32)
 
     @cached_property
-    def kind(self) -> NDArray[np.int8]:
-        """0 for a definition, 1 for a section, 2 for a question; (items,)."""
-        return np.array([{"": 0, "?": 2}.get(i.section, 1) for i in self.index.items], dtype=np.int8)
+    def is_section(self) -> NDArray[np.bool_]:
+        """Neither a definition nor a question; (items,)."""
+        return np.array([i.section not in ("", "?") for i in self.index.items], dtype=np.bool_)
 
     @cached_property
     def first_item(self) -> dict[int, int]:

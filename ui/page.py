@@ -28,7 +28,8 @@ def localise(page: str, language: str) -> str:
 def rewrite(page: str, language: str, nonce: str, root: str, compact: bool) -> str:
     """Gradio's index.html as the student gets it. ``root`` is the path of the app, without a slash at the end."""
     page = LEFT_OUT.sub("", localise(page, language))
-    page = page.replace('lang="en"', f'lang="{language}" class="{"compact" if compact else "full"}"', 1)
+    size = "compact" if compact else "full"
+    page = page.replace('lang="en"', f'lang="{language}" data-language="{language}" class="{size}"', 1)
     head = (
         f"<title>{escape(text(language, 'page_title'))}</title>"
         '<meta name="color-scheme" content="light dark">'

@@ -22,6 +22,7 @@ MATHML = re.compile(  # whole elements with harmless attributes: \\href and \\st
     r'linethickness|fence|form|separator|largeop|movablelimits|columnspacing|rowspacing)="[^"<>]*")*( /)?>'
     r"|</(math|m[a-z]+)>|[^<>])*"
 )
+NUMBER = re.compile(r"(\d+[.)]|[-*+])\s+")
 BLOCK_TAG = re.compile(r"</?(p|ul|ol|li|h\d|pre|blockquote|hr|table)\b")
 
 
@@ -42,9 +43,7 @@ def inline(text: str) -> str:
 
 
 def _render(text: str, quote: str, inline: bool) -> str:
-    text = PRIVATE.sub("", text)
-    if quote and quote in text:
-        text = text.replace(quote, f"{MARK}{quote}{UNMARK}", 1)
+    text = _with_marks(PRIVATE.sub("", text), quote)
     formulas: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
@@ -61,10 +60,24 @@ def _render(text: str, quote: str, inline: bool) -> str:
     return _marked(html)
 
 
+def _with_marks(text: str, quote: str) -> str:
+    """``text`` with a sign before and after ``quote``, where Markdown does not mind them."""
+    if not quote or quote not in text:
+        return text
+    start = text.index(quote)
+    end = start + len(quote)
+    number = NUMBER.match(quote)  # of a list: it has to stay first on its line
+    if number:
+        start += number.end()
+    if "|" in quote:  # part of a table
+        return f"{MARK}{UNMARK}\n\n{text}"
+    return f"{text[:start]}{MARK}{text[start:end]}{UNMARK}{text[end:]}"
+
+
 def _marked(html: str) -> str:
     """Put ``<mark>`` where the quote is, unless it would cross the border of a paragraph or a list item."""
     start, end = html.find(MARK), html.find(UNMARK)
-    if 0 <= start < end and not BLOCK_TAG.search(html[start:end]):
+    if 0 <= start < end - 1 and not BLOCK_TAG.search(html[start:end]):
         return html.replace(MARK, '<mark id="sitat">').replace(UNMARK, "</mark>")
     return html.replace(MARK, '<span id="sitat"></span>').replace(UNMARK, "")
 

@@ -93,7 +93,9 @@ class View:
     def conversation(self, exchanges: list[Exchange]) -> str:
         """Every exchange, and a status line that a screen reader speaks when it changes."""
         turns = "".join(self._exchange(n, e, last=n == len(exchanges) - 1) for n, e in enumerate(exchanges))
-        return f'<div class="turns">{turns}</div>{self._status(exchanges[-1] if exchanges else None)}'
+        status = self._status(exchanges[-1] if exchanges else None)
+        label = self.say("conversation")
+        return f'<div class="turns" role="log" aria-live="off" aria-label="{label}">{turns}</div>{status}'
 
     def welcome(self, starters: list[str]) -> str:
         """What stands in an empty conversation."""
@@ -141,7 +143,7 @@ class View:
         def button(match: re.Match[str]) -> str:
             marker = match[1]
             if marker not in terms:
-                return f'<sup class="cite">{marker}</sup>'
+                return f'<span class="cite">{marker}</span>'
             label = self.say("source", n=marker, term=terms[marker])
             source = f"k{number}-{marker}"
             return f'<button type="button" class="cite" data-source="{source}" aria-label="{label}">{marker}</button>'

@@ -116,7 +116,9 @@ def test_every_sentence_of_the_glossary_can_be_marked() -> None:
                 html = render.block(section.text, sentence)
                 assert html.count('id="sitat"') == 1
                 assert html.count("<mark") == html.count("</mark>")
-                assert re.sub(r"</?(mark|span)[^>]*>", "", html) == render.block(section.text)
+                assert re.sub(r"</?(mark|span)[^>]*>|^<p><span[^>]*></span></p>\n", "", html) == render.block(
+                    section.text
+                )
 
 
 def test_the_quote_is_marked_once_in_its_entry(web: TestClient) -> None:

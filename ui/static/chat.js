@@ -4,6 +4,12 @@
 const textarea = () => document.querySelector("#question textarea");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** Gradio marks the page with the browser's language; ours is the one that the texts are in. */
+const page = document.documentElement;
+new MutationObserver(() => {
+  if (page.lang !== page.dataset.language) page.lang = page.dataset.language;
+}).observe(page, { attributeFilter: ["lang"] });
+
 /** Put a question in the box and send it, the way a student would. */
 async function ask(question) {
   const box = textarea();
@@ -16,11 +22,23 @@ async function ask(question) {
   box.focus({ preventScroll: true });
 }
 
+/** Sources that the student has opened. Gradio closes them when it draws the next sentence. */
+const opened = new WeakSet();
+document.addEventListener("click", (event) => {
+  const details = event.target.closest?.("#log summary")?.parentElement;
+  if (details) details.open ? opened.delete(details) : opened.add(details);
+});
+new MutationObserver((changes) => {
+  for (const { target } of changes) if (opened.has(target) && !target.open) target.open = true;
+}).observe(page, { subtree: true, attributeFilter: ["open"] });
+
 /** Open the sources under the answer and go to one of them. */
 function show(source) {
   const item = document.getElementById(source);
   if (!item) return;
-  item.closest("details").open = true;
+  const details = item.closest("details");
+  details.open = true;
+  opened.add(details);
   item.focus({ preventScroll: true });
   item.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
 }
@@ -56,12 +74,12 @@ function follow() {
   let turns = 0;
   let near = true;
   addEventListener("scroll", () => {
-    near = innerHeight + scrollY > document.documentElement.scrollHeight - 160;
+    near = innerHeight + scrollY > page.scrollHeight - 160;
   }, { passive: true });
   new MutationObserver(() => {
     const now = document.querySelectorAll(".turn").length;
     if (now > turns || (near && document.querySelector('.turn[aria-busy="true"]'))) {
-      scrollTo({ top: document.documentElement.scrollHeight, behavior: calm.matches ? "auto" : "smooth" });
+      scrollTo({ top: page.scrollHeight, behavior: calm.matches ? "auto" : "smooth" });
     }
     turns = now;
   }).observe(document.querySelector("#log"), { childList: true, subtree: true, characterData: true });
@@ -76,11 +94,11 @@ const drawn = new MutationObserver(() => {
   if (asked) {
     history.replaceState(null, "", location.pathname + location.search);
     ask(asked);
-  } else if (!document.documentElement.classList.contains("compact")) {
+  } else if (!page.classList.contains("compact")) {
     textarea().focus({ preventScroll: true });
   }
 });
-drawn.observe(document.documentElement, { childList: true, subtree: true });
+drawn.observe(page, { childList: true, subtree: true });
 addEventListener("hashchange", () => {
   const asked = new URLSearchParams(location.hash.slice(1)).get("spor");
   if (asked) ask(asked);
