@@ -4,13 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ask serve test check eval eval-retrieval bench docs clean
+.PHONY: ask serve test browser check eval eval-retrieval eval-claims bench docs clean
 
 ask: $(READY)
 	$(BIN)/tutor ask "$(or $(Q),hva er weight decay?)"
 
-test: $(READY)
+serve: $(READY)
+	$(BIN)/tutor serve
+
+test: $(READY) browser
 	$(BIN)/pytest
+
+# Chromium for the browser tests, where we may install it; the tests say so when it is missing.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "Chromium is missing and cannot be installed here: the browser tests are left out."
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -20,6 +29,14 @@ check: $(READY)
 
 eval-retrieval: $(READY)
 	$(BIN)/python -m evals.retrieval
+
+eval-claims: $(READY)
+	$(BIN)/python -m evals.claims
+
+eval: eval-retrieval eval-claims
+
+bench: $(READY)
+	$(BIN)/python -m evals.bench
 
 docs: $(READY)
 	$(BIN)/python -m evals.readme

@@ -69,6 +69,12 @@ class TestIntegration(ChatModelIntegrationTests):
     def _find(self, weights: Path) -> None:
         self.path = model_path(weights, DEFAULT_LLM)
 
+    @pytest.fixture
+    def model(self, llama: LlamaCppChat, request: pytest.FixtureRequest) -> BaseChatModel:
+        """One set of weights for all the tests: a copy shares what is loaded."""
+        llama.load()
+        return llama.model_copy(update=getattr(request, "param", None) or {})
+
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
         return LlamaCppChat
@@ -188,7 +194,6 @@ def test_any_openai_compatible_server_answers_with_citations(server: str, ready:
     for citation in answer["citations"]:
         assert citation["quote"] in ready.retriever.entry(citation["entry_id"]).text
     assert answer["model"] == DEFAULT_LLM
-    assert answer["timings"]["completion_tokens"] > 0
 
 
 @pytest.mark.real

@@ -159,9 +159,7 @@ def _entry(content: dict[str, Any]) -> Entry:
     )
 
 
-def build_index(
-    settings: Settings, embedder: Embedder, progress: Progress | None = None
-) -> tuple[Path, Glossary]:
+def build_index(settings: Settings, embedder: Embedder, progress: Progress | None = None) -> tuple[Path, Glossary]:
     """Index ``settings.glossary`` unless that very index exists. Two builders take turns.
 
     Returns the index folder and the glossary, with what was odd about it.

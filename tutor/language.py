@@ -9,9 +9,9 @@ from __future__ import annotations
 from tutor.lexical import words
 
 FUNCTION_WORDS = {
-    "nb": "hva hvordan hvorfor hvilken hvilke hvem hvor jeg ikke noe noen en et det er og som på å av til med for "
-    "forskjellen mellom mellem skjer brukes gjør blir kan man den de dette hvis når bør sier mer hei takk deg meg",
-    "nn": "kva korleis kvifor kven kvar kor eg ikkje noko nokon ein ei eit det er og som på å av til med for skilnaden "
+    "nb": "i hva hvordan hvorfor hvilken hvilke hvem hvor jeg ikke noe noen en et det er og som på å av til med for "
+    "i forskjellen mellom mellem skjer brukes gjør blir kan man den de dette hvis når bør sier mer hei takk deg meg",
+    "nn": "i kva korleis kvifor kven kvar kor eg ikkje noko nokon ein ei eit det er og som på å av til med for skilnaden "
     "mellom skjer skil brukar brukast gjer vert blir kan ein den dei dette viss når bør seier meir frå hei takk deg meg òg",
     "en": "what how why which who where i not some a an it is are and as on to of with for the difference between "
     "happens use used does do becomes can one this if when should my you me hi thanks hello explain tell",

@@ -33,6 +33,7 @@ class Names:
     keys: list[str]
     owner: NDArray[np.int32]
     initials: dict[str, list[int]]
+    bare: dict[str, int]
 
     @classmethod
     def of(cls, entries: Sequence[Entry]) -> Names:
@@ -45,7 +46,23 @@ class Names:
             for short in {"".join(w[0] for w in words(name)) for name in entry.names}:
                 if 2 <= len(short) <= 5 and short not in taken:
                     initials.setdefault(short, []).append(number)
-        return cls([k for k, _ in ordered], np.array([n for _, n in ordered], dtype=np.int32), initials)
+        bare: dict[str, int] = {}
+        terms = [(e.term, n) for n, e in enumerate(entries)]
+        named = terms + [(name, n) for n, e in enumerate(entries) for name in e.names[1:]]
+        for joined in ("".join, without_stopwords):
+            for name, number in named:
+                bare.setdefault(joined(words(name)), number)
+        return cls([k for k, _ in ordered], np.array([n for _, n in ordered], dtype=np.int32), initials, bare)
+
+    def called(self, question: str) -> int | None:
+        """The entry whose very name is all that the question holds («hva er epoch?»), letter for letter."""
+        tokens = words(question)
+        return self.bare.get("".join(tokens), self.bare.get(without_stopwords(tokens))) if tokens else None
+
+
+def without_stopwords(tokens: Sequence[str]) -> str:
+    """The words that carry meaning, joined; all of them where none does."""
+    return "".join([t for t in tokens if t not in STOPWORDS] or tokens)
 
 
 @dataclass(frozen=True)

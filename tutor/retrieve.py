@@ -32,6 +32,8 @@ WEIGHTS = Path(__file__).parent / "weights.json"
 EVERYDAY = Path(__file__).parent / "everyday.txt"
 NEAREST = 120
 """Vectors fetched from Chroma for a question."""
+CALLED = 3.0
+"""Log-odds by which an entry leads when its name is all that the question holds."""
 
 LEGS = (
     "name",
@@ -130,9 +132,14 @@ class GlossaryRetriever(BaseRetriever):
 
     def _ranked(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> Scores:
         """The score of each entry, (entries,); in a conversation, what was said before counts too."""
-        if not history:
-            return fused(evidence)
-        return self.follow_up(question, evidence, history) @ vector("follow_up", FOLLOW_UP)
+        if history:
+            scores = self.follow_up(question, evidence, history) @ vector("follow_up", FOLLOW_UP)
+        else:
+            scores = fused(evidence)
+        called = self.names.called(question)
+        if called is not None:
+            scores[called] = scores.max() + CALLED
+        return scores
 
     def follow_up(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> NDArray[np.float32]:
         """Features of each entry in a conversation, shape (entries, len(FOLLOW_UP))."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUESTION = 2000
 """Characters. A question is a sentence or two; the context window has other uses."""
-SENTENCES = 5
+SENTENCES = 7
 """The most that an answer has."""
 OWN_SENTENCES = 3
 """The most that an answer has when all of it is the glossary's own."""

@@ -20,6 +20,7 @@ BOUNDARY = re.compile(
     r"(?<=[.!?…])(?P<closing>[»\"')]*)\s+(?=[A-ZÆØÅ0-9«\"'`$(\[-])|\n\s*\n|\n(?=\s*(?:\d+\.|[-*|])\s)"
 )
 ABBREVIATION = re.compile(r"(?:\b(?:f\.eks|bl\.a|dvs|osv|ca|nr|jf|mfl|evt|pga|e\.g|i\.e|etc|vs)|^\s*\d+)\.$")
+LIST_NUMBER = re.compile(r"^(?:\d+\.|[-*])\s+")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 NEGATIONS = frozenset(
     ["ikke", "ikkje", "aldri", "ingen", "ingenting", "uten", "not", "never", "no", "without", "cannot"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,6 @@ def make_app(desk: Desk, settings: WebSettings) -> FastAPI:
         description="A Norwegian-speaking tutor that answers from a course glossary.",
         docs_url=None,  # Swagger's page loads its script from a CDN
         redoc_url=None,
-        root_path=settings.root_path,
     )
     app.include_router(make_api(desk))
     app.include_router(make_glossary(desk))
@@ -99,7 +98,8 @@ def serve(open_tutor: Callable[[], Tutor], settings: WebSettings) -> None:
     )
     server = uvicorn.Server(config)
     app.router.lifespan_context = _telling(app, settings, server, stop)
-    server.run()
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
+        server.run()
     if isinstance(desk.error, TutorError):
         raise desk.error
 

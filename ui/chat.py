@@ -56,7 +56,7 @@ def make_chat(desk: Desk, up: str) -> gr.Blocks:
             chat.ask, [question, turns, language], [*state, question],
             api_visibility="private", concurrency_limit=None, show_progress="hidden", trigger_mode="once",
         )  # fmt: skip
-        quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+        quiet: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
         stop.click(chat.stopped, [turns, language], state, cancels=[asking], **quiet)
         new.click(chat.new, [language], state, cancels=[asking], **quiet)
     page.queue(max_size=4 * desk.settings.longest_queue, api_open=False)
@@ -88,8 +88,11 @@ class _Chat:
 
     async def ask(
         self, question: str, content: Any, language: str, request: gr.Request
-    ) -> AsyncIterator[tuple[list[dict[str, Any]], str, str]]:
+    ) -> AsyncIterator[tuple[Any, Any, Any]]:
         """The conversation again and again, each time with more of the answer."""
+        if not question.strip():
+            yield gr.skip(), gr.skip(), gr.skip()
+            return
         view, exchanges = self._view(language), received(content)
         if exchanges and exchanges[-1].question == question.strip():
             exchanges.pop()  # trying again replaces the old answer

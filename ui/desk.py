@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tutor.errors import TutorError
 from tutor.tutor import Tutor
 from tutor.types import Event, Turn
 from ui.settings import WebSettings
@@ -66,7 +65,8 @@ class Desk:
         self._open, self._clock = open_tutor, clock
         self._opened: Future[Tutor] = Future()
         self._model = asyncio.Lock()
-        self._waiting = 0
+        self._line: list[object] = []
+        """One entry a question that is being answered or waits, in order."""
         self._asked: dict[str, deque[float]] = {}
 
     def start(self, failed: Callable[[], None] = lambda: None) -> None:
@@ -122,11 +122,11 @@ class Desk:
         tutor = await self.opened()
         history = list(history)[-self.settings.longest_history :]
         mine = asyncio.ensure_future(self._model.acquire())
-        self._waiting += 1
+        self._line.append(mine)
         try:
-            ahead = self._waiting - 1
-            while not (await asyncio.wait({mine}, timeout=0 if ahead else None))[0]:
-                yield Queued(ahead)
+            while not mine.done():
+                if ahead := self._line.index(mine):
+                    yield Queued(ahead)
                 await asyncio.wait({mine}, timeout=1)
         except BaseException:
             self._leave(mine)
@@ -136,14 +136,14 @@ class Desk:
         try:
             async for event in work:
                 yield event
-        except TutorError as error:
-            log.error("Svaret stoppet: %s", type(error).__name__)
+        except Exception as error:
+            log.error("Svaret stoppet: %s", type(error).__name__)  # no more: a message can hold the question
             raise Refused("error") from error
         finally:
             work.stop()
 
     def _leave(self, mine: asyncio.Future[Literal[True]]) -> None:
-        self._waiting -= 1
+        self._line.remove(mine)
         if mine.done() and not mine.cancelled():
             self._model.release()
         else:
@@ -155,7 +155,7 @@ class Desk:
             raise Refused("empty")
         if len(question) > self.settings.longest_question:
             raise Refused("long")
-        if self._waiting >= self.settings.longest_queue:
+        if len(self._line) >= self.settings.longest_queue:
             raise Refused("queue", retry_after=10)
         self._count(client)
         return question

@@ -60,8 +60,8 @@ def make_glossary(desk: Desk) -> APIRouter:
             return show(request, "message.html", 404, title="not_found", message="not_found_more")
         shown = by_slug[slug]
         parts = [e for e in by_slug.values() if e.part_of == slug]
-        related = [by_slug[s] for s in shown.related if s in by_slug]
         whole = by_slug.get(shown.part_of or "")
+        related = [by_slug[s] for s in shown.related if s in by_slug and by_slug[s] not in (whole, *parts)]
         return show(request, "entry.html", entry=shown, quote=sitat, whole=whole, parts=parts, related=related)
 
     return pages

@@ -18,7 +18,7 @@ from ui.texts import negotiate
 OURS = r"/api/ask|/healthz|/readyz|/openapi\.json|/widget(\.js)?|/ordliste(/[^/]+)?|/ui/[\w-]+\.(css|js|svg)"
 GRADIO = (
     r"(/widget)?/(config|theme\.css|(assets|static)/[\w./-]+"
-    r"|gradio_api/(queue/(join|data)|heartbeat/\w+|cancel|startup-events|theme\.css|info))?"
+    r"|gradio_api/(queue/(join|data)|heartbeat/\w+|cancel|reset|startup-events|theme\.css|info))?"
 )
 """All that the page needs; Gradio's uploads, file routes, monitoring and the like are not there."""
 KNOWN = re.compile(f"({OURS}|{GRADIO})")

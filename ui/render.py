@@ -23,6 +23,10 @@ MATHML = re.compile(  # whole elements with harmless attributes: \\href and \\st
     r"|</(math|m[a-z]+)>|[^<>])*"
 )
 NUMBER = re.compile(r"(\d+[.)]|[-*+])\s+")
+NAMED = re.compile(r"(\\(?:ln|log|exp|sin|cos))\s+(?=[a-z0-9])")
+"""A named function right before its argument; latex2mathml leaves out the thin space."""
+DECIMAL = re.compile(r"<mn>(\d+)</mn><mrow><mo>&#x0002C;</mo></mrow><mn>(\d+)</mn>")
+"""``0{,}5``: a decimal comma, which would be set like a list's."""
 BLOCK_TAG = re.compile(r"</?(p|ul|ol|li|h\d|pre|blockquote|hr|table)\b")
 
 
@@ -89,7 +93,9 @@ def _formula(source: str, display: bool) -> str:
     if len(source) > LONGEST_FORMULA:
         return raw
     try:
-        math = str(convert(source.replace(r"\_", "_"), display="block" if display else "inline"))
+        source = NAMED.sub(r"\1\\, ", source.replace(r"\_", "_"))
+        math = str(convert(source, display="block" if display else "inline"))
+        math = DECIMAL.sub(r"<mn>\1,\2</mn>", math)
     except Exception:
         return raw
     return math if MATHML.fullmatch(math) else raw

@@ -29,6 +29,8 @@ OPENING = "Dropout slår av tilfeldige noder i hvert steg av treningen."
 SAYS = "Under testing er alle nodene med. Andelen noder som slås av, kalles $p$."
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 WIDE, PHONE = {"width": 1200, "height": 850}, {"width": 360, "height": 700}
+LEAVING = re.compile("AbortError|Connection errored out")
+"""What Gradio's client says when a page is left in the middle of an answer."""
 Open = Callable[..., Any]
 
 
@@ -92,7 +94,7 @@ def visit(browser: Any, site: SimpleNamespace) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
-    assert wrong == []
+    assert [w for w in wrong if not LEAVING.search(w)] == []
 
 
 @pytest.fixture(scope="session")
@@ -324,7 +326,8 @@ def test_nothing_is_stored_in_the_browser(visit: Open) -> None:
 
 def course_page(course: SimpleNamespace, body: str) -> str:
     name = f"{abs(hash(body))}.html"
-    html = f'<!doctype html><html lang="nb"><meta charset="utf-8"><title>Kurs</title><link rel="icon" href="data:,"><h1>Uke 4</h1>{body}</html>'
+    head = '<meta charset="utf-8"><title>Kurs</title><link rel="icon" href="data:,">'
+    html = f'<!doctype html><html lang="nb">{head}<h1>Uke 4</h1>{body}</html>'
     (Path(course.folder) / name).write_text(html, encoding="utf-8")
     return f"{course.url}/{name}"
 

@@ -107,6 +107,10 @@ def test_every_formula_of_the_glossary_is_drawn() -> None:
             assert not re.search(r"[\ue000-\uf8ff]", html)
 
 
+def test_a_decimal_comma_is_set_tight() -> None:
+    assert "<mn>0,69</mn>" in render.inline(r"$-\ln 0{,}5 \approx 0{,}69$")
+
+
 def test_every_sentence_of_the_glossary_can_be_marked() -> None:
     from tutor.verify import sentences
 
@@ -185,7 +189,7 @@ def test_the_page_is_in_one_language_and_loads_nothing_foreign(web: TestClient, 
 
 
 def test_behind_a_proxy_every_address_has_the_root_path() -> None:
-    with client(opened(make_tutor(SMALL, Slow()), root_path="/veileder")) as web:
+    with client(opened(make_tutor(SMALL, Slow())), root_path="/veileder") as web:
         for path in ("/veileder/", "/veileder/widget/", "/veileder/ordliste"):
             page = web.get(path).text
             assert '="/veileder/ui/base.css"' in page

@@ -72,8 +72,8 @@ def opened(tutor: Tutor, **settings: Any) -> FastAPI:
 
 
 @contextmanager
-def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app, base_url="http://localhost:7860") as made:
+def client(app: FastAPI, root_path: str = "") -> Iterator[TestClient]:
+    with TestClient(app, base_url="http://localhost:7860", root_path=root_path) as made:
         yield made
 
 
