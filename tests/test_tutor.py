@@ -6,8 +6,9 @@ import pytest
 from conftest import Scripted, Shelf
 
 from tutor.errors import UsageError
-from tutor.tutor import LONGEST_QUESTION, SENTENCES, Tutor
+from tutor.tutor import LONGEST_QUESTION, OWN_SENTENCES, Tutor
 from tutor.types import Answer, Delta, Turn
+from tutor.verify import sentences
 
 OPENING = "Dropout slår av tilfeldige noder i hvert steg av treningen."
 SECOND = "Andelen noder som slås av, kalles $p$."
@@ -55,25 +56,31 @@ def test_a_sentence_is_said_once(tutor: Tutor, scripted: Scripted) -> None:
     assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1] {TESTING} [2]"
 
 
-def test_a_quote_is_cited_once(tutor: Tutor, scripted: Scripted, shelf: Shelf) -> None:
-    scripted.enqueue("Tilfeldige noder slås av i hvert steg av treningen.")
+def test_the_same_quote_in_other_words_is_not_said_again(tutor: Tutor, scripted: Scripted, shelf: Shelf) -> None:
+    scripted.enqueue(f"Dropout slår tilfeldige noder av i hvert steg av treningen. {TESTING}")
     answer = tutor.ask("Hva er dropout?")
-    assert answer.text.count("[1]") == 2
-    assert len(answer.citations) == 1
+    assert answer.text == f"{OPENING} [1] {TESTING} [2]"
     assert_verbatim(answer, shelf)
 
 
-def test_the_model_is_stopped_when_enough_is_said(tutor: Tutor, scripted: Scripted) -> None:
-    ways = ["I hvert steg", "Tilfeldig", "I treningen", "Av og til", "I steg", "I hvert", "Hver gang"]
-    scripted.enqueue(" ".join(f"{way} slår dropout av tilfeldige noder." for way in ways) + " Mer." * 100)
-    answer = tutor.ask("Hva er dropout?")
-    assert answer.text.count("[") == SENTENCES
-    assert scripted.unread > 300
+def test_the_model_is_stopped_when_enough_is_said(
+    tutor: Tutor, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tutor.tutor.SENTENCES", 2)
+    scripted.enqueue(f"{SECOND} {TESTING}" + " Mer." * 100)
+    assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1] {SECOND} [2]"
+    assert scripted.unread > 90
 
 
 def test_a_silent_model_leaves_the_glossary_s_own_words(tutor: Tutor, scripted: Scripted) -> None:
     scripted.enqueue("")
-    assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1]"
+    answer = tutor.ask("Hva er dropout?")
+    assert answer.text.startswith(f"{OPENING} [1]")
+    assert [c.quote for c in answer.citations] == sentences(answer_section(tutor, "dropout"))[:OWN_SENTENCES]
+
+
+def answer_section(tutor: Tutor, slug: str) -> str:
+    return tutor.retriever.entry(slug).definition
 
 
 def test_sources_come_before_the_question_and_the_opening_is_prefilled(tutor: Tutor, scripted: Scripted) -> None:
@@ -97,7 +104,7 @@ def test_sources_come_before_the_question_and_the_opening_is_prefilled(tutor: Tu
 )
 def test_the_question_chooses_the_section(tutor: Tutor, scripted: Scripted, question: str, opening: str) -> None:
     scripted.enqueue("")
-    assert tutor.ask(question).text == f"{opening} [1]"
+    assert tutor.ask(question).text.startswith(f"{opening} [1]")
 
 
 @pytest.mark.parametrize(

@@ -195,9 +195,9 @@ class Clock:
 
     def timings(self, usage: dict[str, Any]) -> Timings:
         return Timings(
-            retrieve_ms=round(self._retrieved, 1),
-            first_token_ms=round(self._first, 1),
-            total_ms=round(self._now(), 1),
+            retrieve_ms=round(self._retrieved, 2),
+            first_token_ms=round(self._first, 2),
+            total_ms=round(self._now(), 2),
             prompt_tokens=usage.get("input_tokens", 0),
             cached_tokens=(usage.get("input_token_details") or {}).get("cache_read", 0),
             completion_tokens=usage.get("output_tokens", 0),

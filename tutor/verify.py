@@ -36,9 +36,9 @@ ALIKE = 0.9
 
 
 def sentences(text: str) -> list[str]:
-    """Split running text; LaTeX, decimals and common Norwegian abbreviations stay whole."""
+    """Split running text; LaTeX, decimals and abbreviations stay whole, list numbers are left out."""
     whole, rest = _cut(text)
-    return [*whole, rest.strip()] if rest.strip() else whole
+    return [bare for s in (*whole, rest) if (bare := _bare(s))]
 
 
 def stream_sentences(pieces: Iterable[str]) -> Iterator[str]:
@@ -46,8 +46,12 @@ def stream_sentences(pieces: Iterable[str]) -> Iterator[str]:
     held = ""
     for piece in pieces:
         whole, held = _cut(held + piece)
-        yield from whole
+        yield from filter(None, map(_bare, whole))
     yield from sentences(held)
+
+
+def _bare(sentence: str) -> str:
+    return LIST_NUMBER.sub("", sentence.strip())
 
 
 def _cut(text: str) -> tuple[list[str], str]:
