@@ -72,7 +72,7 @@ class Embedder(Embeddings):
 
     def __init__(self, source: Path | str, export: Path, offline: bool = False) -> None:
         self.source, self.export, self.offline = source, export, offline
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @cached_property
     def model(self) -> Any:
@@ -120,7 +120,8 @@ class Embedder(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Vector of a question, shape (dimensions,), unit length."""
-        tokenizer, session, vocabulary = self._query_parts
+        with self._lock:
+            tokenizer, session, vocabulary = self._query_parts
         ids = tokenizer.encode(self.prompt_text + text).ids
         inputs = {
             "inputs_embeds": np.asarray(vocabulary[ids], dtype=np.float32)[None],
@@ -132,6 +133,11 @@ class Embedder(Embeddings):
     @cached_property
     def prompt_text(self) -> str:
         return self.prompt
+
+    def warm(self) -> None:
+        """Load what a query needs now; harmless to call from another thread."""
+        with self._lock:
+            _ = self._query_parts
 
     @cached_property
     def _query_parts(self) -> tuple[Any, Any, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings, load_settings
-from tutor.tutor import Tutor
+
+if TYPE_CHECKING:
+    from tutor.retrieve import GlossaryRetriever
+    from tutor.tutor import Tutor
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done (Norwegian), how much is done, and how much there is."""
@@ -17,10 +20,14 @@ Report = Callable[[str, int, int], None]
 def open_retriever(settings: Settings, report: Report | None = None) -> GlossaryRetriever:
     """The retriever over ``settings.glossary``, indexed first if need be."""
     from tutor.embed import make_embedder
-    from tutor.index import open_index
-    from tutor.store import Store
 
     embedder = make_embedder(settings, _step(report, "Henter søkemodellen"))
+    in_background(embedder.warm)  # onnxruntime loads while Python imports Chroma
+
+    from tutor.index import open_index
+    from tutor.retrieve import GlossaryRetriever
+    from tutor.store import Store
+
     index = open_index(settings, embedder, _step(report, "Indekserer ordlisten"))
     store = Store(index.folder / "chroma", settings.chroma_url, index.collection, embedder.fingerprint)
     return GlossaryRetriever(index=index, store=store, embedder=embedder)
@@ -34,6 +41,9 @@ def open_tutor(settings: Settings | None = None, report: Report | None = None) -
     """
     settings = settings or load_settings()
     llm = open_llm(settings, report)
+
+    from tutor.tutor import Tutor
+
     return Tutor(open_retriever(settings, report), llm)
 
 
@@ -50,18 +60,18 @@ def open_llm(settings: Settings, report: Report | None = None) -> Any:
         pull(settings.home, settings.model, _step(report, "Henter språkmodellen"))
     llm = make_llm(settings)
     if isinstance(llm, LlamaCppChat):
-        threading.Thread(target=_load_quietly, args=(llm,), daemon=True).start()
+        in_background(llm.load)
     return llm
 
 
-def _load_quietly(llm: Any) -> None:
-    """Loading early is a courtesy: what fails here fails again, loudly, at the first use."""
-    from contextlib import suppress
+def in_background(load: Callable[[], None]) -> None:
+    """Load early. It is a courtesy: what fails here fails again, loudly, at the first use."""
 
-    from tutor.errors import TutorError
+    def quietly() -> None:
+        with suppress(Exception):
+            load()
 
-    with suppress(TutorError):
-        llm.load()
+    threading.Thread(target=quietly, daemon=True).start()
 
 
 def _step(report: Report | None, name: str) -> Callable[[int, int], None] | None:
