@@ -20,10 +20,9 @@ from pydantic import PrivateAttr
 
 from tutor.embed import Embedder
 from tutor.glossary import read_glossary
-from tutor.index import Index, build_index, load_index
+from tutor.index import Index, build_index, items_of, load_index
 from tutor.lexical import grams
 from tutor.models import DEFAULT_LLM, model_path
-from tutor.prompt import passages_of
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings, default_home
 from tutor.store import Store
@@ -94,7 +93,8 @@ class Shelf:
         self.histories.append(history)
         named = [e for e in self.entries.values() if any(n.lower() in question.lower() for n in e.names)]
         ranked = list(dict.fromkeys([e.slug for e in named] + list(self.entries)))
-        hits = [Hit(passages_of(self.entries[slug])[0], 1.0 / n) for n, slug in enumerate(ranked, 1)]
+        items = [items_of([self.entries[slug]])[0] for slug in ranked]
+        hits = [Hit(item, 1.0 / n) for n, item in enumerate(items, 1)]
         return Retrieval(tuple(hits), 0.9 if named else 0.1, bool(named))
 
     def entry(self, slug: str) -> Entry:
