@@ -133,9 +133,8 @@ def small_disk(weights: Path, tmp_path: Path) -> Iterator[Path]:
 def test_the_disk_fills_up_while_indexing(small_disk: Path, new: Path) -> None:
     assert run_tutor(small_disk, "index", str(new)).returncode == 0
     filler = small_disk / "fyll"
-    free = shutil.disk_usage(small_disk).free
     for left in (200_000, 20_000, 0):
-        filler.write_bytes(bytes(max(0, free - left)))
+        filler.write_bytes(bytes(max(0, shutil.disk_usage(small_disk).free - left)))
         done = run_tutor(small_disk, "index", str(SMALL))
         assert done.returncode == 3, done.stderr
         assert "Disken er full" in done.stderr
