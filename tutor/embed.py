@@ -41,7 +41,9 @@ def make_embedder(settings: Settings, progress: Progress | None = None) -> Embed
     given = Path(settings.embedder).expanduser()
     source: Path | str = given if given.is_dir() else settings.embedder
     if settings.embedder == SHIPPED:
-        source = _made_once(settings.home / "models" / SHIPPED, lambda draft: unpack(PACKAGE / "embedder", draft))
+        packed = PACKAGE / "embedder"
+        version = (packed / "VERSION").read_text().strip()  # raise it with the weights
+        source = _made_once(settings.home / "models" / f"{SHIPPED}-{version}", lambda draft: unpack(packed, draft))
     elif settings.embedder == E5:
         weights, tokenizer = pull_embedding_files(settings.home, progress)
         folder = settings.home / "models" / E5 / "sentence-transformer"
@@ -55,9 +57,9 @@ def _made_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not folder.is_dir():
-                draft = folder.with_suffix(".tmp")
+                draft = folder.with_name(f"{folder.name}.tmp")
                 shutil.rmtree(draft, ignore_errors=True)
                 make(draft)
                 draft.rename(folder)
