@@ -444,6 +444,7 @@ def start_child(home: Path, catalog: Path, **options: Any) -> subprocess.Popen[s
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, **options)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(("source", "kills", "longest"), [("hub", 20, 0.6), ("wheels", 6, 2.5)])
 def test_killed_at_any_moment(
     tmp_path: Path, model: Model, server: FakeHub, links: Path, source: str, kills: int, longest: float

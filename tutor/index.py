@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from tutor.embed import Embedder
 from tutor.errors import GlossaryError, SearchIndexError, TutorError
@@ -117,9 +118,10 @@ def _last_of(root: Path, glossary: Path, embedder: Embedder) -> Path | None:
     """The newest index of this glossary, as it was before it changed, by this embedding model."""
     found: list[tuple[float, Path]] = []
     for path in root.glob("[!.]*/meta.json"):
-        meta = json.loads(path.read_text(encoding="utf-8"))
-        if (meta.get("glossary"), meta.get("embedder")) == (str(glossary.resolve()), embedder.fingerprint):
-            found.append((meta["built"], path.parent))
+        with suppress(OSError, ValueError):  # another's damaged index is none of ours
+            meta = json.loads(path.read_text(encoding="utf-8"))
+            if (meta.get("glossary"), meta.get("embedder")) == (str(glossary.resolve()), embedder.fingerprint):
+                found.append((meta["built"], path.parent))
     return max(found)[1] if found else None
 
 
@@ -143,7 +145,7 @@ def load_index(folder: Path) -> Index:
             Bm25.load(folder / "words"),
             Bm25.load(folder / "grams"),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise SearchIndexError(f"Indeksen i {folder} er skadet. Slett mappen og kjør: tutor index") from error
 
 

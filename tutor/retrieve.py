@@ -247,8 +247,10 @@ class GlossaryRetriever(BaseRetriever):
                 related[n].update(s for s in siblings if s != n)
         return related
 
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        found = self.search(query, k=self.k)
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        found = self.search(query, k=k or self.k)
         return [
             Document(
                 page_content=self.entry(h.passage.entry_id).text,

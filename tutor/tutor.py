@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +52,12 @@ class Tutor:
 
         found = self.retriever.search(question, history)
         clock.retrieved()
-        if not found.covered:
+        entries = [e for h in found.hits if (e := self.retriever.entry(h.passage.entry_id)).definition]
+        if not found.covered or not entries:
             yield from _short(self._refuse(question, spoken, found), clock)
             return
 
-        plan = prompt.plan_answer(question, [self.retriever.entry(h.passage.entry_id) for h in found.hits])
+        plan = prompt.plan_answer(question, entries)
         cited: list[Citation] = []
         withheld: list[str] = []
         shown: list[str] = []
@@ -112,7 +113,7 @@ class Tutor:
             text += " " + prompt.phrase(spoken, "nearest", terms=prompt.listed(spoken, terms))
         return Answer(question, text, True, spoken, suggestions=terms)
 
-    def _terms(self, found: Retrieval, skip: set[str] = frozenset()) -> tuple[str, ...]:  # type: ignore[assignment]
+    def _terms(self, found: Retrieval, skip: Set[str] = frozenset()) -> tuple[str, ...]:
         """Headwords of the nearest entries."""
         return tuple(h.passage.term for h in found.hits if h.passage.entry_id not in skip)[:3]
 
