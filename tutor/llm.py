@@ -18,6 +18,8 @@ from pydantic import PrivateAttr
 from tutor.errors import ModelError, UsageError
 from tutor.settings import Settings
 
+BATCH = 128
+"""Prompt tokens evaluated at once: as fast as 512 on two cores, with a quarter of the buffers."""
 ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 
 
@@ -138,6 +140,9 @@ class LlamaCppChat(BaseChatModel):
                 n_ctx=self.n_ctx,
                 n_threads=self.n_threads,
                 n_threads_batch=self.n_threads,
+                n_batch=BATCH,
+                n_ubatch=BATCH,
+                use_mmap=False,  # llama.cpp repacks the weights: mapped, they would be in memory twice
                 verbose=False,
             )
         except (ValueError, OSError, RuntimeError, AssertionError) as error:
