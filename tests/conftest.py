@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import zlib
@@ -32,6 +33,8 @@ from tutor.types import Entry, Hit, Retrieval, Turn
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ROOT / "tests" / "data" / "small"
 ORIGINAL = ROOT.parent / "shared" / "ordliste-original.txt"
+# Started in the background (nohup, a CI runner) we may have inherited «ignore Ctrl-C», and our children would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

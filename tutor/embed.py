@@ -83,15 +83,14 @@ class Embedder(Embeddings):
         Raises:
             MissingError: there is no such model here and it cannot be fetched.
         """
-        if self.offline or isinstance(self.source, Path):
-            os.environ["HF_HUB_OFFLINE"] = "1"
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         import transformers
         from sentence_transformers import SentenceTransformer
 
+        local = self.offline or isinstance(self.source, Path)
         transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            return SentenceTransformer(str(self.source), device="cpu")
+            return SentenceTransformer(str(self.source), device="cpu", local_files_only=local)
         except (OSError, ValueError) as error:
             raise MissingError(
                 f"Finner ikke embedding-modellen «{self.source}»: {str(error).splitlines()[0]} "
