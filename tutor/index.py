@@ -24,7 +24,7 @@ from tutor.lexical import Bm25, grams, stems
 from tutor.settings import Settings
 from tutor.types import Entry, Glossary, Passage, Section
 
-VERSION = 2
+VERSION = 3
 """Raise it when passages or tables change shape: every index is then rebuilt."""
 COLLECTION = "glossary"
 KEPT = 3

@@ -13,6 +13,8 @@ from tutor.errors import SearchIndexError
 
 Progress = Callable[[int, int], None]
 BATCH = 256
+ACCURACY = 256
+"""Candidates that HNSW keeps while it builds and searches; more than a question ever fetches."""
 
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 
@@ -65,7 +67,12 @@ def write_store(
         collection_name=collection,
         client=client,
         embedding_function=embedder,
-        collection_metadata={"hnsw:space": "cosine", "embedder": embedder.fingerprint},
+        collection_metadata={
+            "hnsw:space": "cosine",
+            "hnsw:construction_ef": ACCURACY,
+            "hnsw:search_ef": ACCURACY,
+            "embedder": embedder.fingerprint,
+        },
     )
     store.reset_collection()
     for start in range(0, len(texts), BATCH):
