@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ORIGINAL, ROOT
+from rapidfuzz import fuzz, process
 
+from evals.cases import shipped
 from tutor.glossary import read_glossary
 from tutor.settings import shipped_glossary
 from tutor.types import Entry
 
 GLOSSARY = read_glossary(shipped_glossary())
 ENTRIES = {e.slug: e for e in GLOSSARY.entries}
+TOO_ALIKE = 85
+"""Per cent of the letters that two questions may share, in order."""
 TABLE = [line.split("\t") for line in (ROOT / "evals" / "original.tsv").read_text(encoding="utf-8").splitlines()[1:]]
 
 
@@ -51,6 +56,14 @@ def test_a_name_belongs_to_one_entry() -> None:
 def test_a_question_belongs_to_one_entry() -> None:
     owners = Counter(q for e in ENTRIES.values() for q in {q.casefold() for q in e.questions})
     assert [question for question, count in owners.items() if count > 1] == []
+
+
+def test_no_entry_holds_an_eval_question() -> None:
+    """What is measured must not stand in the index: not word for word, and not nearly so."""
+    asked = [(c.id, c.question.lower()) for s in ("dev", "test") for c in shipped(s) if c.covered and not c.history]
+    held = [(slug, q.lower()) for slug, e in ENTRIES.items() for q in e.questions]
+    alike = process.cdist([q for _, q in asked], [q for _, q in held], scorer=fuzz.ratio)
+    assert [(asked[i][0], held[j]) for i, j in zip(*np.nonzero(alike >= TOO_ALIKE), strict=True)] == []
 
 
 def test_the_table_names_entries_that_exist() -> None:
