@@ -177,3 +177,16 @@ def test_odd_characters_are_no_hindrance(tutor: Tutor, scripted: Scripted) -> No
     assert tutor.ask("Hva er dropout?\udcff\x00").question == "Hva er dropout??\x00"
     longest = "Hva er dropout? ".ljust(LONGEST_QUESTION - 1, "x") + "?"
     assert tutor.ask(longest).question == longest
+
+
+def test_each_delta_carries_the_citation_it_points_to(tutor: Tutor, scripted: Scripted) -> None:
+    scripted.enqueue(f"{SECOND} {TESTING}")
+    *deltas, answer = tutor.stream("Hva er dropout?")
+    assert isinstance(answer, Answer)
+    assert tuple(c for d in deltas if isinstance(d, Delta) for c in d.citations) == answer.citations
+
+
+def test_the_model_writes_no_more_once_it_is_stopped(tutor: Tutor, scripted: Scripted) -> None:
+    scripted.enqueue("Dette er tøv om fisk. " * 100)
+    list(tutor.stream("Hva er dropout?", (), stopped=lambda: scripted.unread < 2000))
+    assert 1900 < scripted.unread < 2000

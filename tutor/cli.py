@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
         "--allow-origin", action="append", default=[], metavar="nettsted",
         help="nettsted som kan bygge inn veilederen, for eksempel https://skolen.instructure.com; kan gjentas",
     )  # fmt: skip
+    sub.add_argument(
+        "--feedback", action="store_true", help="la studentene si om svarene er nyttige; lagres i datamappen"
+    )
     command("doctor", doctor, "Sjekk maskinen og oppsettet, og si hva som mangler")
     return top
 
@@ -223,10 +226,12 @@ def models(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Serve the page until interrupted."""
     from tutor.open import open_tutor
+    from tutor.settings import load_settings
     from ui.app import serve as serve_app
     from ui.settings import WebSettings
 
-    settings = WebSettings.checked(options.host, options.port, options.root_path, options.allow_origin)
+    kept = load_settings().home / "feedback.jsonl" if options.feedback else None
+    settings = WebSettings.checked(options.host, options.port, options.root_path, options.allow_origin, kept)
     with progress() as report:
         serve_app(lambda: open_tutor(report=report), settings)
     return 0

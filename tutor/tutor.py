@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tutor import language, prompt, smalltalk, verify
 from tutor.errors import UsageError
-from tutor.types import Answer, Citation, Delta, Event, Passage, Retrieval, Timings, Turn
+from tutor.types import Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -30,12 +30,21 @@ class Tutor:
     def __init__(self, retriever: GlossaryRetriever, llm: BaseChatModel) -> None:
         self.retriever, self.llm = retriever, llm
 
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Every entry of the glossary that is in use."""
+        return self.retriever.index.entries
+
     def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
         """The whole answer at once. Raises as ``stream``."""
         return next(e for e in self.stream(question, history) if isinstance(e, Answer))
 
-    def stream(self, question: str, history: Sequence[Turn] = ()) -> Iterator[Event]:
+    def stream(
+        self, question: str, history: Sequence[Turn] = (), stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Event]:
         """Verified sentences as they come, then the ``Answer`` with its citations.
+
+        ``stopped`` is asked between two tokens; once it says yes, the model writes no more.
 
         Raises:
             UsageError: the question is empty or too long.
@@ -62,7 +71,7 @@ class Tutor:
         withheld: list[str] = []
         shown: list[str] = []
         usage: dict[str, Any] = {}
-        with _Generation(self.llm, prompt.messages(plan, question), usage) as generated:
+        with _Generation(self.llm, prompt.messages(plan, question), usage, stopped) as generated:
             for sentence, verdict in self._verified(plan, generated, clock):
                 if not verdict.supported:
                     withheld.append(sentence)
@@ -70,7 +79,9 @@ class Tutor:
                 assert verdict.passage is not None
                 marker = _cite(cited, verdict.passage, verdict.quote)
                 shown.append(f"{sentence} [{marker}]")
-                yield Delta(("" if len(shown) == 1 else " ") + shown[-1])
+                yield Delta(
+                    ("" if len(shown) == 1 else " ") + shown[-1], tuple(c for c in cited if c.marker == marker)
+                )
                 if len(shown) == SENTENCES:
                     break
         yield Answer(
@@ -158,9 +169,11 @@ def _cite(cited: list[Citation], passage: Passage, quote: str) -> str:
 class _Generation:
     """The model's text as it comes; leaving the block stops the model. Fills ``usage`` at the end."""
 
-    def __init__(self, llm: BaseChatModel, messages: list[Any], usage: dict[str, Any]) -> None:
+    def __init__(
+        self, llm: BaseChatModel, messages: list[Any], usage: dict[str, Any], stopped: Callable[[], bool]
+    ) -> None:
         self._chunks = llm.stream(messages)
-        self._usage = usage
+        self._usage, self._stopped = usage, stopped
 
     def __enter__(self) -> Iterator[str]:
         return self._text()
@@ -172,6 +185,8 @@ class _Generation:
 
     def _text(self) -> Iterator[str]:
         for chunk in self._chunks:
+            if self._stopped():
+                return
             if chunk.usage_metadata:
                 self._usage.update(chunk.usage_metadata)
             if chunk.text:

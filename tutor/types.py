@@ -147,9 +147,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of the answer that may be shown at once."""
+    """A piece of the answer that may be shown at once, with the citations its markers point to."""
 
     text: str
+    citations: tuple[Citation, ...] = ()
 
 
 Event = Delta | Answer

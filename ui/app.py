@@ -30,6 +30,7 @@ def make_app(desk: Desk, settings: WebSettings) -> FastAPI:
 
     from ui.api import make_api
     from ui.chat import make_chat, theme
+    from ui.feedback import make_feedback
     from ui.glossary import make_glossary
     from ui.guard import Guard
 
@@ -40,6 +41,7 @@ def make_app(desk: Desk, settings: WebSettings) -> FastAPI:
         redoc_url=None,
     )
     app.include_router(make_api(desk))
+    app.include_router(make_feedback(settings.feedback))
     app.include_router(make_glossary(desk))
     app.mount("/ui", StaticFiles(directory=STATIC), name="ui")
 
@@ -68,8 +70,8 @@ def make_app(desk: Desk, settings: WebSettings) -> FastAPI:
         "theme": theme(), "footer_links": [], "run_history": False, "enable_monitoring": False, "ssr_mode": False,
         "allowed_paths": [], "pwa": False, "mcp_server": False, "show_error": False,
     }  # fmt: skip
-    gr.mount_gradio_app(app, make_chat(desk, "../"), "/widget", **common)
-    gr.mount_gradio_app(app, make_chat(desk, "./"), "/", **common)
+    gr.mount_gradio_app(app, make_chat(desk, "../", keeps=False), "/widget", **common)
+    gr.mount_gradio_app(app, make_chat(desk, "./", keeps=True), "/", **common)
     return app
 
 

@@ -13,10 +13,19 @@ import gradio as gr
 from tutor.tutor import Tutor
 from tutor.types import Answer, Delta
 from ui.desk import Desk, Queued, Refused, closing_stream
+from ui.followups import followups
 from ui.texts import LANGUAGES, text
 from ui.turns import Exchange, View, history, received, sent
 
 Step = tuple[list[dict[str, Any]], str]
+KEPT = """(turns, language) => {
+  try {
+    const kept = sessionStorage.getItem("tutor:" + location.pathname);
+    if (kept?.length < 150000) turns = JSON.parse(kept);
+  } catch {}
+  return [turns, language];
+}"""
+"""The conversation that ``chat.js`` kept in this tab. Storage may be denied; then there is none."""
 
 
 def theme() -> gr.themes.Base:
@@ -25,12 +34,16 @@ def theme() -> gr.themes.Base:
     return gr.themes.Base(font=fonts, font_mono=["ui-monospace", "Consolas", "monospace"])
 
 
-def make_chat(desk: Desk, up: str) -> gr.Blocks:
+def make_chat(desk: Desk, up: str, keeps: bool) -> gr.Blocks:
     """The page. ``up`` leads from it to the root of the app: «./» or «../».
+
+    ``keeps``: the conversation survives a reload. The widget's does not, since a frame in another
+    site's page has no storage of its own.
 
     ``@@key@@`` stands for a text in the reader's language, which ``ui.page`` puts in.
     """
-    chat = _Chat(desk, up)
+    chat = _Chat(desk, up, keeps)
+    notice = "notice_feedback" if desk.settings.feedback else "notice"
     page: gr.Blocks
     with gr.Blocks(title="@@page_title@@", analytics_enabled=False) as page:
         language = gr.Textbox("@@language_code@@", visible=False)
@@ -44,11 +57,12 @@ def make_chat(desk: Desk, up: str) -> gr.Blocks:
             send = gr.Button("@@send@@", elem_id="send", variant="primary", scale=0, min_width=80)
             stop = gr.Button("@@stop@@", elem_id="stop", scale=0, min_width=80)
         with gr.Row(elem_id="foot"):
-            gr.HTML('<p class="notice">@@notice@@</p>', elem_id="notice", js_on_load=None, apply_default_css=False)
+            gr.HTML(f'<p class="notice">@@{notice}@@</p>', elem_id="notice", js_on_load=None, apply_default_css=False)
+            gr.Button("@@download@@", elem_id="download", size="sm")  # chat.js does it
             new = gr.Button("@@new@@", elem_id="new", size="sm")
 
         state = [turns, log]
-        page.load(chat.open, [turns, language], state,
+        page.load(chat.open, [turns, language], state, js=KEPT if keeps else None,
             api_visibility="private", concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
         asking = gr.on(
@@ -66,15 +80,22 @@ def make_chat(desk: Desk, up: str) -> gr.Blocks:
 class _Chat:
     """What happens when the student does something. Keeps nothing between two events."""
 
-    def __init__(self, desk: Desk, up: str) -> None:
-        self.desk, self.up = desk, up
+    def __init__(self, desk: Desk, up: str, keeps: bool) -> None:
+        self.desk, self.up, self.keeps = desk, up, keeps
 
     def _view(self, language: str) -> View:
-        return View(language if language in LANGUAGES else "nb", self.up)
+        feedback = self.desk.settings.feedback is not None
+        return View(language if language in LANGUAGES else "nb", self.up, self.keeps, feedback)
 
     async def open(self, content: Any, language: str) -> AsyncIterator[Step]:
-        """The first sight of the page; says that the tutor is warming up while it is."""
+        """The first sight of the page; says that the tutor is warming up while it is.
+
+        A conversation from before a reload is there again; an answer that was on its way is not taken up.
+        """
         view, exchanges = self._view(language), received(content)
+        for e in exchanges:
+            if e.busy:
+                e.state, e.note = "stopped", text(view.language, "interrupted")
         try:
             self.desk.tutor  # noqa: B018  (raises while it is not there)
         except Refused as refused:
@@ -104,25 +125,28 @@ class _Chat:
         try:
             async with closing_stream(self.desk.stream(question, before, client)) as events:
                 async for event in events:
-                    self._take(event, now, view)
+                    self._take(event, exchanges, view)
                     yield sent(exchanges), view.conversation(exchanges), ""
         except Refused as refused:
             now.state = "failed"
             now.note = text(view.language, refused.kind, longest=self.desk.settings.longest_question)
             yield sent(exchanges), view.conversation(exchanges), ""
 
-    def _take(self, event: Delta | Answer | Queued, now: Exchange, view: View) -> None:
+    def _take(self, event: Delta | Answer | Queued, exchanges: list[Exchange], view: View) -> None:
+        now = exchanges[-1]
         if isinstance(event, Queued):
             now.note = text(view.language, "queued", n=event.ahead + 1)
         elif isinstance(event, Delta):
-            now.text, now.state, now.note = now.text + event.text, "writing", ""
+            now.add(event)
         else:
             now.finish(event)
+            asked = [e.question for e in exchanges]
+            now.followups = followups(event, self.desk.tutor.entries, asked, view.language)
 
     async def stopped(self, content: Any, language: str) -> Step:
         """The conversation with the last answer left as it was."""
         view, exchanges = self._view(language), received(content)
-        if exchanges and exchanges[-1].state in ("working", "writing"):
+        if exchanges and exchanges[-1].busy:
             exchanges[-1].state, exchanges[-1].note = "stopped", text(view.language, "stopped")
         return sent(exchanges), view.conversation(exchanges)
 

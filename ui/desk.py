@@ -193,7 +193,7 @@ class _Work:
 
     def _run(self) -> None:
         try:
-            with closing(self._tutor.stream(self._question, self._history)) as events:  # type: ignore[type-var]
+            with closing(self._tutor.stream(self._question, self._history, self._stopped.is_set)) as events:  # type: ignore[type-var]
                 for event in events:
                     if self._stopped.is_set():
                         return

@@ -25,8 +25,15 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     ),
     "starters": ("Forslag til spørsmål", "Framlegg til spørsmål", "Suggested questions"),
     "what_is": ("Hva er {term}?", "Kva er {term}?", "What is {term}?"),
+    "means": ("Hva betyr {term}?", "Kva betyr {term}?", "What does {term} mean?"),
     "why": ("Hvorfor bruker vi {term}?", "Kvifor bruker vi {term}?", "Why do we use {term}?"),
     "simply": ("Forklar {term} enkelt", "Forklar {term} enkelt", "Explain {term} simply"),
+    "example": ("Vis et eksempel på {term}", "Vis eit døme på {term}", "Show an example of {term}"),
+    "difference": (
+        "Hva er forskjellen på {one} og {other}?",
+        "Kva er skilnaden på {one} og {other}?",
+        "What is the difference between {one} and {other}?",
+    ),
     "placeholder": ("Skriv et spørsmål", "Skriv eit spørsmål", "Type a question"),
     "question": ("Spørsmål", "Spørsmål", "Question"),
     "send": ("Send", "Send", "Send"),
@@ -43,6 +50,7 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     "open_entry": ("Les oppslaget", "Les oppslaget", "Read the entry"),
     "new_tab": ("åpnes i ny fane", "blir opna i ny fane", "opens in a new tab"),
     "did_you_mean": ("Mente du …?", "Meinte du …?", "Did you mean …?"),
+    "ask_on": ("Spør videre", "Spør vidare", "Ask on"),
     "see_also": ("Se også", "Sjå òg", "See also"),
     "working": ("Leter i ordlisten …", "Leitar i ordlista …", "Looking in the glossary …"),
     "queued": (
@@ -85,6 +93,34 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Noe gikk galt, og svaret stoppet. Prøv igjen.",
         "Noko gjekk gale, og svaret stoppa. Prøv igjen.",
         "Something went wrong and the answer stopped. Try again.",
+    ),
+    "interrupted": ("Svaret ble avbrutt.", "Svaret vart avbrote.", "The answer was interrupted."),
+    "download": ("Last ned", "Last ned", "Download"),
+    "helpful": ("Var svaret nyttig?", "Var svaret nyttig?", "Was the answer helpful?"),
+    "up": ("Nyttig", "Nyttig", "Helpful"),
+    "down": ("Ikke nyttig", "Ikkje nyttig", "Not helpful"),
+    "why_verdict": (
+        "Hvorfor? Du kan la være å svare.",
+        "Kvifor? Du kan la vere å svare.",
+        "Why? You need not answer.",
+    ),
+    "thanks": (
+        "Takk! Læreren din kan lese dette.",
+        "Takk! Læraren din kan lese dette.",
+        "Thank you! Your teacher can read this.",
+    ),
+    "not_kept": (
+        "Tilbakemeldingen ble ikke lagret.",
+        "Tilbakemeldinga vart ikkje lagra.",
+        "The feedback was not saved.",
+    ),
+    "notice_feedback": (
+        "Du snakker med en KI som kan ta feil, så sjekk kildene. Spørsmålene blir behandlet på maskinen som kjører "
+        "veilederen. Trykker du på en tommel, blir spørsmålet og svaret lagret der.",
+        "Du snakkar med ein KI som kan ta feil, så sjekk kjeldene. Spørsmåla blir behandla på maskina som køyrer "
+        "rettleiaren. Trykkjer du på ein tommel, blir spørsmålet og svaret lagra der.",
+        "You are talking to an AI that can be wrong, so check the sources. Questions are handled on the machine that "
+        "runs the tutor. If you press a thumb, the question and the answer are stored there.",
     ),
     "notice": (
         "Du snakker med en KI som kan ta feil, så sjekk kildene. Spørsmålene blir behandlet på maskinen som "

@@ -6,6 +6,7 @@ nothing. What comes from the browser is checked like any other input.
 
 from __future__ import annotations
 
+import json
 import re
 from html import escape
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
-from tutor.types import Answer, Citation, Turn
+from tutor.types import Answer, Citation, Delta, Turn
 from ui import render
 from ui.texts import text
 
@@ -43,6 +44,18 @@ class Exchange(BaseModel):
     suggestions: list[str] = Field(default_factory=list, max_length=5)
     state: State = "working"
     note: str = Field(default="", max_length=500)
+    followups: list[str] = Field(default_factory=list, max_length=5)
+
+    @property
+    def busy(self) -> bool:
+        """Is the answer still on its way?"""
+        return self.state in ("working", "writing")
+
+    def add(self, delta: Delta) -> None:
+        """Take over a sentence and what it cites."""
+        self.text, self.state, self.note = self.text + delta.text, "writing", ""
+        known = {s.marker for s in self.sources}
+        self.sources += [_source(c) for c in delta.citations if c.marker not in known]
 
     def finish(self, answer: Answer) -> None:
         """Take over the whole answer."""
@@ -80,11 +93,25 @@ def history(exchanges: list[Exchange]) -> list[Turn]:
     ]
 
 
-class View:
-    """HTML of a conversation in one language. ``up`` leads from the page to the root of the app."""
+def markdown(exchanges: list[Exchange], language: str) -> str:
+    """The conversation as the student takes it home."""
+    parts = [f"# {text(language, 'page_title')}"]
+    for e in exchanges:
+        parts += [f"## {' '.join(e.question.split())}", *([e.text] if e.text else []), *([e.note] if e.note else [])]
+        if e.sources:
+            parts.append(f"### {text(language, 'sources')}")
+            parts.append("\n".join(f"{s.marker}. **{s.term}**: {' '.join(s.quote.split())}" for s in e.sources))
+    return "\n\n".join(parts) + "\n"
 
-    def __init__(self, language: str, up: str) -> None:
-        self.language, self.up = language, up
+
+class View:
+    """HTML of a conversation in one language. ``up`` leads from the page to the root of the app.
+
+    ``keeps``: the page may keep the conversation in its tab. ``feedback``: the student may judge answers.
+    """
+
+    def __init__(self, language: str, up: str, keeps: bool = False, feedback: bool = False) -> None:
+        self.language, self.up, self.keeps, self.feedback = language, up, keeps, feedback
 
     def say(self, key: str, **values: object) -> str:
         """A text of the interface, escaped."""
@@ -95,7 +122,10 @@ class View:
         turns = "".join(self._exchange(n, e, last=n == len(exchanges) - 1) for n, e in enumerate(exchanges))
         status = self._status(exchanges[-1] if exchanges else None)
         label = self.say("conversation")
-        return f'<div class="turns" role="log" aria-live="off" aria-label="{label}">{turns}</div>{status}'
+        data = f' data-kept="{escape(json.dumps(sent(exchanges), ensure_ascii=False))}"' if self.keeps else ""
+        if exchanges and not exchanges[-1].busy:
+            data += f' data-markdown="{escape(markdown(exchanges, self.language))}"'
+        return f'<div class="turns" role="log" aria-live="off" aria-label="{label}"{data}>{turns}</div>{status}'
 
     def welcome(self, starters: list[str]) -> str:
         """What stands in an empty conversation."""
@@ -111,27 +141,29 @@ class View:
     def _status(self, exchange: Exchange | None) -> str:
         """Spoken once: that work has begun, then the whole answer."""
         said = ""
-        if exchange and exchange.state in ("working", "writing"):
+        if exchange and exchange.busy:
             said = escape(exchange.note) or self.say("working")
         elif exchange:
             said = escape(f"{MARKER.sub('', exchange.text)} {exchange.note}".strip())
         return f'<p class="unseen" role="status" aria-live="polite">{said}</p>'
 
     def _exchange(self, number: int, e: Exchange, last: bool) -> str:
-        busy = e.state in ("working", "writing")
         parts = [f'<div class="said">{self._cited(number, e)}</div>'] if e.text else []
         if e.note or e.state == "working":
             parts.append(f'<p class="note">{escape(e.note) or self.say("working")}</p>')
         if e.sources:
             parts.append(self._sources(number, e))
-        if e.suggestions and not busy:
+        if e.followups and last and not e.busy:
+            parts.append(self._buttons("ask_on", e.followups, labelled=True))
+        elif e.suggestions and not e.busy and (e.refused or last):
             asked = [text(self.language, "what_is", term=t) for t in e.suggestions]
-            key = "did_you_mean" if e.refused else "see_also"
-            parts.append(self._buttons(key, asked, e.suggestions, labelled=not e.refused))
-        if not busy:
-            parts.append(self._tools(e, last))
+            parts.append(
+                self._buttons("did_you_mean" if e.refused else "see_also", asked, e.suggestions, labelled=True)
+            )
+        if not e.busy:
+            parts.append(self._tools(number, e, last))
         return (
-            f'<article class="turn {e.state}" aria-busy="{str(busy).lower()}">'
+            f'<article class="turn {e.state}" aria-busy="{str(e.busy).lower()}">'
             f'<h2 class="asked"><span class="unseen">{self.say("you")}: </span>{escape(e.question)}</h2>'
             f'<div class="answer"><h3 class="unseen">{self.say("answer")}</h3>{"".join(parts)}</div></article>'
         )
@@ -176,11 +208,30 @@ class View:
         heading = f'<span class="label">{self.say(key)}</span>' if labelled else ""
         return f'<div class="chips" role="group" aria-label="{self.say(key)}">{heading}{buttons}</div>'
 
-    def _tools(self, e: Exchange, last: bool) -> str:
+    def _tools(self, number: int, e: Exchange, last: bool) -> str:
         copy = (
             f'<button type="button" data-copy="{escape(MARKER.sub("", e.text))}" data-done="{self.say("copied")}">'
             f"{self.say('copy')}</button>"
         )
         retry = f'<button type="button" data-ask="{escape(e.question)}">{self.say("retry")}</button>'
         tools = (copy if e.text else "") + (retry if last else "")
-        return f'<div class="tools">{tools}</div>' if tools else ""
+        thumbs = self._thumbs(number, e) if self.feedback and e.text else ""
+        return f'<div class="tools">{tools}{thumbs}</div>' if tools or thumbs else ""
+
+    def _thumbs(self, number: int, e: Exchange) -> str:
+        """Two buttons, and a field for why that the script shows when one is pressed."""
+        entries = list(dict.fromkeys(s.entry_id for s in e.sources))
+        about = escape(json.dumps({"question": e.question, "answer": e.text, "entries": entries}, ensure_ascii=False))
+        buttons = "".join(
+            f'<button type="button" class="thumb {verdict}" data-verdict="{verdict}" aria-pressed="false">'
+            f'<span class="unseen">{self.say(verdict)}</span></button>'
+            for verdict in ("up", "down")
+        )
+        return (
+            f'<span class="thumbs" role="group" aria-label="{self.say("helpful")}" data-turn="{number}" '
+            f'data-about="{about}">{buttons}</span><span class="why" hidden><label for="why{number}">'
+            f'{self.say("why_verdict")}</label><textarea id="why{number}" rows="2" maxlength="1000"></textarea>'
+            f'<button type="button" data-why="1">{self.say("send")}</button></span>'
+            f'<span class="thanks" role="status" data-thanks="{self.say("thanks")}" '
+            f'data-sorry="{self.say("not_kept")}"></span>'
+        )

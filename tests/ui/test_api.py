@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from conftest import SMALL
@@ -225,3 +226,62 @@ def test_the_api_is_described(web: TestClient) -> None:
     paths = web.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/api/ask", "/healthz", "/readyz"}
     assert "text/event-stream" in paths["/api/ask"]["post"]["responses"]["200"]["content"]
+
+
+def through_gradio(url: str, number: int, asks: int) -> str:
+    """Everything that Gradio sends to one page that asks once."""
+    import httpx
+
+    name = f"tab{number}"
+    wanted = {"fn_index": asks, "session_hash": name, "data": ["Hva er dropout?", [], "nb"], "event_data": None}
+    with httpx.Client(base_url=url, timeout=120) as page:
+        joined = page.post("/gradio_api/queue/join", json=wanted)
+        if joined.status_code == 503:
+            return str(joined.json()["detail"])
+        said = ""
+        with page.stream("GET", "/gradio_api/queue/data", params={"session_hash": name}) as events:
+            for line in events.iter_lines():
+                said += line
+                if '"process_completed"' in line or '"close_stream"' in line:
+                    break
+        return said
+
+
+def test_a_burst_through_the_page_is_answered_or_refused_politely_and_the_next_one_works() -> None:
+    import httpx
+
+    model = Slow(says=SAYS, pause=0.002)
+    with served(opened(make_tutor(SMALL, model), questions_a_minute=1000, longest_queue=5)) as url:
+        steps = httpx.get(f"{url}/config").json()["dependencies"]
+        asks = next(d["id"] for d in steps if len(d["inputs"]) == 3)
+        with ThreadPoolExecutor(200) as pool:
+            said = list(pool.map(lambda n: through_gradio(url, n, asks), range(200)))
+        answered = [s for s in said if "slår av tilfeldige noder" in s]
+        refused = [s for s in said if "Det er mange som spør" in s]
+        assert len(answered) >= 5 and len(refused) >= 1
+        assert len(answered) + len(refused) == 200
+        assert "slår av tilfeldige noder" in through_gradio(url, 200, asks)
+
+
+@pytest.mark.parametrize(
+    ("path", "origin"), [("/gradio_api/queue/join", "https://ond.example"), ("/api/feedback", "null")]
+)
+def test_a_foreign_page_reaches_no_route_that_does_anything(web: TestClient, path: str, origin: str) -> None:
+    assert web.post(path, json={}, headers={"origin": origin}).status_code == 403
+
+
+def test_thumbs_are_kept_only_when_turned_on_and_never_without_end(
+    web: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thumb = {"verdict": "up", "question": "Hva?", "answer": "Noe. [1]", "entries": ["dropout"], "comment": ""}
+    assert web.post("/api/feedback", json=thumb).status_code == 404
+    file = tmp_path / "ny" / "feedback.jsonl"
+    with client(opened(make_tutor(SMALL, Slow()), feedback=file)) as on:
+        assert on.post("/api/feedback", json={**thumb, "comment": "bra æøå"}).status_code == 200
+        for wrong in ({"verdict": "kanskje"}, {"comment": "x" * 1001}, {"question": None}):
+            assert on.post("/api/feedback", json={**thumb, "comment": "", **wrong}).status_code == 422
+        monkeypatch.setattr("ui.feedback.LARGEST", 10)
+        assert on.post("/api/feedback", json={**thumb, "comment": ""}).status_code == 507
+    (line,) = file.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["comment"] == "bra æøå"
+    assert file.stat().st_mode & 0o777 == 0o600

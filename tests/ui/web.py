@@ -53,6 +53,7 @@ class Slow(Scripted):
 
 
 def make_tutor(glossary: Any, model: Scripted) -> Tutor:
+    """A tutor over ``glossary`` and one hostile entry, with a scripted model."""
     entries = [*read_glossary(glossary).entries, NASTY]
     return Tutor(Library(entries), model)  # type: ignore[arg-type]
 

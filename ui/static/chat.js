@@ -1,4 +1,5 @@
-// What the conversation's buttons do. Gradio carries the questions; nothing is stored here.
+// What the conversation's buttons do. Gradio carries the questions; the conversation is kept in this tab only,
+// and not even there in the widget, whose frame has no storage of its own in another site's page.
 "use strict";
 
 const textarea = () => document.querySelector("#question textarea");
@@ -61,17 +62,73 @@ async function copy(button) {
   setTimeout(() => (button.textContent = label), 2000);
 }
 
+function download() {
+  const text = document.querySelector("#log .turns")?.dataset.markdown;
+  if (!text) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
+  link.download = `samtale-${new Date().toISOString().slice(0, 10)}.md`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** Which thumb is pressed, by turn; the pressed state is lost when Gradio draws the conversation again. */
+const judged = new Map();
+function showJudged() {
+  for (const thumbs of document.querySelectorAll(".thumbs")) {
+    for (const button of thumbs.querySelectorAll("button")) {
+      const pressed = String(judged.get(thumbs.dataset.turn) === button.dataset.verdict);
+      if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
+    }
+  }
+}
+
+/** Send a thumb, and the comment when there is one, to the machine that runs the tutor. */
+async function judge(tools, comment) {
+  const { turn, about } = tools.querySelector(".thumbs").dataset;
+  const said = tools.querySelector(".thanks");
+  const body = JSON.stringify({ ...JSON.parse(about), verdict: judged.get(turn), comment });
+  const api = new URL(`${page.classList.contains("compact") ? "../" : "./"}api/feedback`, location.href);
+  const sent = await fetch(api, { method: "POST", headers: { "Content-Type": "application/json" }, body }).catch(() => {});
+  said.textContent = sent?.ok ? said.dataset.thanks : said.dataset.sorry;
+}
+
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("#log button");
+  const button = event.target.closest?.("#log button, #download");
   if (!button) return;
+  if (button.id === "download") download();
   if (button.dataset.ask) ask(button.dataset.ask);
   if (button.dataset.source) show(button.dataset.source);
   if (button.dataset.copy) copy(button);
+  const tools = button.closest(".tools");
+  if (button.dataset.verdict) {
+    judged.set(tools.querySelector(".thumbs").dataset.turn, button.dataset.verdict);
+    showJudged();
+    tools.querySelector(".why").hidden = false;
+    judge(tools, "");
+  }
+  if (button.dataset.why) {
+    const why = tools.querySelector(".why");
+    why.hidden = true;
+    tools.querySelector('[aria-pressed="true"]')?.focus();
+    judge(tools, why.querySelector("textarea").value.trim());
+  }
 });
 
-/** Follow a growing answer, unless the student has scrolled up to read. */
+/** Keep the conversation for a reload of this tab; an empty one is forgotten. */
+function keep() {
+  const kept = document.querySelector("#log .turns")?.dataset.kept;
+  try {
+    if (kept) sessionStorage.setItem(`tutor:${location.pathname}`, kept);
+    else if (document.querySelector("#log .welcome .chips")) sessionStorage.removeItem(`tutor:${location.pathname}`);
+  } catch {
+    // Storage is denied or full: then the conversation lives as long as the page.
+  }
+}
+
+/** Keep the conversation, and follow a growing answer, unless the student has scrolled up to read. */
 function follow() {
-  let turns = 0;
+  let turns = document.querySelectorAll(".turn").length;
   let near = true;
   addEventListener("scroll", () => {
     near = innerHeight + scrollY > page.scrollHeight - 160;
@@ -82,29 +139,34 @@ function follow() {
       scrollTo({ top: page.scrollHeight, behavior: calm.matches ? "auto" : "smooth" });
     }
     turns = now;
-  }).observe(document.querySelector("#log"), { childList: true, subtree: true, characterData: true });
+    if (!now) judged.clear();
+    showJudged();
+    if (!page.classList.contains("compact")) keep();
+  }).observe(document.querySelector("#log"), {
+    childList: true, subtree: true, characterData: true, attributeFilter: ["data-kept"],
+  });
 }
 
 /** The page is there when Gradio has drawn the box; a question in the address (#spor=…) is asked then. */
 const drawn = new MutationObserver(() => {
-  if (!textarea() || !document.querySelector("#log .welcome .chips")) return;
+  if (!textarea() || !document.querySelector("#log .welcome .chips, #log .turns")) return;
   drawn.disconnect();
   follow();
-  const asked = new URLSearchParams(location.hash.slice(1)).get("spor");
-  if (asked) {
-    history.replaceState(null, "", location.pathname + location.search);
-    ask(asked);
-  } else if (!page.classList.contains("compact")) {
-    textarea().focus({ preventScroll: true });
-  }
+  if (!askFromAddress() && !page.classList.contains("compact")) textarea().focus({ preventScroll: true });
 });
 drawn.observe(page, { childList: true, subtree: true });
-addEventListener("hashchange", () => {
+addEventListener("hashchange", askFromAddress);
+
+/** Ask the question that stands after # in the address, once. */
+function askFromAddress() {
   const asked = new URLSearchParams(location.hash.slice(1)).get("spor");
-  if (asked) ask(asked);
-});
+  if (!asked) return false;
+  history.replaceState(null, "", location.pathname + location.search);
+  ask(asked);
+  return true;
+}
 
 // In the widget, Esc closes the dialog around us; the page that holds it listens.
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && parent !== window) parent.postMessage("tutor:close", "*");
+  if (event.key === "Escape" && parent !== window) parent.postMessage("tutor:close", "*"); // says nothing, so anyone may hear it
 });

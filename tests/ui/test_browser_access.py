@@ -1,0 +1,116 @@
+"""For every student in real Chromium: keyboard, screen reader, phone, dark, language, WCAG."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from browser import *  # noqa: F403
+from browser import OPENING, PHONE, RULES, Open, answered, ask
+
+from ui.texts import text
+
+pytestmark = pytest.mark.real
+
+
+def test_the_keyboard_is_enough(visit: Open) -> None:
+    page = visit()
+
+    def tab_to(selector: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+                assert outline != "none", f"{selector} shows no focus"
+                return
+        raise AssertionError(f"{selector} is not reached")
+
+    page.evaluate("document.activeElement.blur()")
+    tab_to("#question textarea")
+    page.keyboard.type("Hva er dropout?")
+    page.keyboard.press("Enter")
+    answered(page)
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    tab_to("button.cite")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "k0-1"
+    tab_to(".sources a")
+    tab_to("[data-copy]")
+    tab_to("#new")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".welcome .chips")
+
+
+def test_an_answer_is_spoken_once(visit: Open, site: SimpleNamespace) -> None:
+    page = visit()
+    site.model.pause = 0.005
+    page.evaluate(
+        """() => {
+            window.spoken = [];
+            const read = () => {
+                for (const e of document.querySelectorAll("[role=status], [aria-live=polite], [aria-live=assertive]")) {
+                    const said = e.textContent.trim();
+                    if (said && said !== spoken.at(-1)) spoken.push(said);
+                }
+            };
+            new MutationObserver(read).observe(document.body, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    ask(page, "Hva er dropout?")
+    answered(page)
+    spoken = page.evaluate("spoken")
+    assert spoken[0] == text("nb", "working")
+    assert len(spoken) == 2 and spoken[1].startswith(OPENING)
+
+
+@pytest.mark.parametrize("path", ["/", "/widget/", "/ordliste", "/ordliste/dropout?sitat=Med#sitat", "/ordliste/kart"])
+def test_a_phone_scrolls_one_way_only(visit: Open, path: str) -> None:
+    page = visit(path, size=PHONE)
+    if path in ("/", "/widget/"):
+        ask(page, "Hva er dropout? " + "x" * 80)
+        answered(page)
+        page.click(".sources summary")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("path", ["/", "/ordliste"])
+def test_dark(visit: Open, path: str) -> None:
+    def lightness(scheme: str) -> int:
+        colour = visit(path, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(n) for n in re.findall(r"\d+", colour)[:3])
+
+    assert lightness("dark") < 120 < 700 < lightness("light")
+
+
+@pytest.mark.parametrize(("locale", "language"), [("nb-NO", "nb"), ("nn-NO", "nn"), ("en-GB", "en"), ("fi-FI", "nb")])
+def test_the_interface_is_in_the_browser_s_language(visit: Open, locale: str, language: str) -> None:
+    page = visit(locale=locale)
+    assert page.get_attribute("html", "lang") == language
+    assert page.get_attribute("#question textarea", "placeholder") == text(language, "placeholder")
+    assert page.title() == text(language, "page_title")
+    words = page.inner_text("body")
+    assert text(language, "welcome") in words and text(language, "notice") in words
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/widget/", "/ordliste", "/ordliste/kart", "/ordliste/dropout?sitat=Under testing er alle nodene med."],
+)
+def test_axe_finds_nothing(visit: Open, axe: str, path: str, scheme: str) -> None:
+    page = visit(path, color_scheme=scheme, bypass_csp=True)
+
+    def check() -> None:
+        page.evaluate(axe)
+        found = page.evaluate("rules => axe.run({ runOnly: rules })", RULES)
+        assert [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found["violations"]] == []
+
+    check()
+    if path in ("/", "/widget/"):
+        ask(page, "Hva er dropout?")
+        answered(page)
+        page.click(".sources summary")
+        ask(page, "Hva er fotosyntese?")
+        answered(page, 2)
+        check()

@@ -1,0 +1,71 @@
+"""What a student may want to ask next, from the entry that was answered from and its relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rapidfuzz import fuzz
+
+from tutor.language import detect
+from tutor.prompt import kind_of
+from tutor.types import Answer, Entry
+from ui.texts import text
+
+LONGEST, MOST, ALIKE = 80, 3, 80
+ALREADY = ("define", "compare")
+"""Kinds that are not taken from an entry's own questions: the first was asked, the second is put together here."""
+
+
+def followups(answer: Answer, entries: Sequence[Entry], asked: Sequence[str], language: str) -> list[str]:
+    """At most three questions in ``language``, none like one of those ``asked``; none after a refusal.
+
+    One of the entry's own that names it, else one on a section that it has; the difference from a
+    relative; and what another relative is.
+    """
+    by_slug = {e.slug: e for e in entries}
+    entry = next((by_slug[c.entry_id] for c in answer.citations if c.entry_id in by_slug), None)
+    if answer.refused or not entry:
+        return []
+    relatives = [by_slug[s] for s in (*entry.related, entry.part_of) if s in by_slug and by_slug[s].definition]
+    contrasts = [e for e in relatives if _contrasted(entry, e)]
+    wanted = [
+        [*_own(entry, language), *_on_sections(entry, language)],
+        [text(language, "difference", one=entry.term, other=e.term) for e in contrasts],
+        [text(language, "means", term=e.term) for e in relatives if e not in contrasts],
+    ]
+    found: list[str] = []
+    for questions in wanted:
+        fresh = (q for q in questions if not any(_alike(q, other) for other in (*asked, *found)))
+        found += [q for q in [next(fresh, None)] if q]
+    return found[:MOST]
+
+
+def _own(entry: Entry, language: str) -> list[str]:
+    """Well-formed questions of the entry that name it, and hence can stand alone."""
+    names = [n.lower() for n in entry.names]
+    return [
+        q
+        for q in entry.questions
+        if q.endswith("?") and q[0].isupper() and len(q) <= LONGEST and q.count("?") == 1
+        if any(n in q.lower() for n in names) and kind_of(q) not in ALREADY and detect(q, default=language) == language
+    ]  # fmt: skip
+
+
+def _on_sections(entry: Entry, language: str) -> list[str]:
+    titles = {s.title for s in entry.sections}
+    keys = {"Enkelt sagt": "simply", "Eksempel": "example"}
+    return [text(language, key, term=entry.term) for title, key in keys.items() if title in titles]
+
+
+def _contrasted(one: Entry, other: Entry) -> bool:
+    """Does either of them have a section on the difference?"""
+
+    def tells(entry: Entry, of: Entry) -> bool:
+        titles = [s.title.lower() for s in entry.sections if s.title.lower().startswith("forskjellen på")]
+        return any(name.lower() in title for title in titles for name in of.names)
+
+    return tells(one, other) or tells(other, one)
+
+
+def _alike(one: str, other: str) -> bool:
+    return fuzz.ratio(one.lower(), other.lower()) >= ALIKE
