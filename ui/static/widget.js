@@ -3,14 +3,22 @@
 //   data-color   background of button and heading, #rgb or #rrggbb
 //   data-side    "left" or "right" (default)
 //   data-lang    nb, nn or en; default: the page's own language, else the browser's
-// Nothing is stored, no cookie is set, and nothing loads from the tutor before the button is pressed.
+// A term that is marked in the page when the button is pressed becomes the question. That the dialog is open
+// is remembered in the course page's own tab, where that is allowed; no cookie is set, and nothing loads from
+// the tutor before the dialog opens.
 (() => {
   "use strict";
   const script = document.currentScript;
   const { title, color = "#1f5f73", side = "right", lang = document.documentElement.lang } = script.dataset;
   const language = { nb: "nb", no: "nb", nn: "nn", en: "en" }[lang.toLowerCase().split("-")[0]];
-  const words = { nb: ["Spør ordlisten", "Lukk"], nn: ["Spør ordlista", "Lukk"], en: ["Ask the glossary", "Close"] };
-  const [name, close] = words[language ?? "nb"];
+  const words = {
+    nb: ["Spør ordlisten", "Lukk", "Hva er {}?"],
+    nn: ["Spør ordlista", "Lukk", "Kva er {}?"],
+    en: ["Ask the glossary", "Close", "What is {}?"],
+  };
+  const [name, close, question] = words[language ?? "nb"];
+  const LONGEST_TERM = 60;
+  const REMEMBERED = "tutor-widget";
   const heading = title || name;
   const background = /^#([0-9a-f]{3}|[0-9a-f]{6})$/i.test(color) ? color : "#1f5f73";
   const address = new URL("widget/", script.src);
@@ -55,37 +63,78 @@
   button.setAttribute("aria-label", heading);
   shadow.querySelector("h2").textContent = heading;
   shadow.querySelector(".close").setAttribute("aria-label", close);
+  const phone = matchMedia("(max-width: 30rem)");
   let frame;
 
-  function show() {
-    if (!frame) {
-      frame = document.createElement("iframe");
-      Object.assign(frame, { src: address.href, title: heading, allow: "clipboard-write", referrerPolicy: "no-referrer" });
-      frame.addEventListener("load", () => dialog.open && frame.focus());
-      dialog.append(frame);
-    }
-    dialog.show(); // not modal: the student reads the course page beside it
-    button.style.display = "none";
-    button.setAttribute("aria-expanded", "true");
-    frame.focus();
+  /** The term that is marked in the page: a few words in one line, or nothing. */
+  function marked() {
+    const text = String(getSelection() ?? "").trim();
+    return text.length <= LONGEST_TERM && /[\p{L}\p{N}]/u.test(text) && !text.includes("\n") ? text : "";
   }
 
-  function hide() {
-    if (!dialog.open) return;
-    dialog.close();
+  /** Open the dialog, with a question about ``term`` where there is one. */
+  function show(term, focus) {
+    const asked = new URL(address);
+    if (term) asked.hash = new URLSearchParams({ spor: question.replace("{}", () => term) });
+    if (!frame) {
+      frame = document.createElement("iframe");
+      Object.assign(frame, { src: asked.href, title: heading, allow: "clipboard-write", referrerPolicy: "no-referrer" });
+      frame.addEventListener("load", () => focus && dialog.open && frame.focus());
+      dialog.append(frame);
+    } else if (term) {
+      frame.src = asked.href; // only what stands after # is new, so the conversation goes on
+    }
+    if (phone.matches) dialog.showModal(); // it covers the page
+    else dialog.show(); // not modal: the student reads the course page beside it
+    button.style.display = "none";
+    button.setAttribute("aria-expanded", "true");
+    if (focus) frame.focus();
+    else shadow.activeElement?.blur(); // opening it moved the focus, and nobody asked for that
+    remember("1");
+  }
+
+  dialog.addEventListener("close", () => {
     button.style.display = "";
     button.setAttribute("aria-expanded", "false");
     button.focus();
+    remember("");
+  });
+
+  function remember(open) {
+    try {
+      if (open) sessionStorage.setItem(REMEMBERED, open);
+      else sessionStorage.removeItem(REMEMBERED);
+    } catch {
+      // Storage is denied: then every page begins with a closed dialog.
+    }
   }
 
-  button.addEventListener("click", show);
+  function remembered() {
+    try {
+      return sessionStorage.getItem(REMEMBERED) === "1";
+    } catch {
+      return false;
+    }
+  }
+
+  let term = ""; // on a touch screen the press itself can undo the mark
+  button.addEventListener("pointerdown", () => (term = marked()));
+  button.addEventListener("click", () => {
+    show(term || marked(), true);
+    term = "";
+  });
+  const hide = () => dialog.close();
   shadow.querySelector(".close").addEventListener("click", hide);
   dialog.addEventListener("keydown", (event) => event.key === "Escape" && hide());
   addEventListener("message", (event) => {
     // Esc inside the frame reaches us as a message, from our own frame only
     if (frame && event.source === frame.contentWindow && event.origin === address.origin && event.data === "tutor:close") hide();
   });
-  document.body ? document.body.append(host) : addEventListener("DOMContentLoaded", () => document.body.append(host));
+  function place() {
+    document.body.append(host);
+    if (remembered() && !phone.matches) show("", false);
+  }
+  document.body ? place() : addEventListener("DOMContentLoaded", place);
 
   /** Black or white, whichever reads better on a #rgb or #rrggbb background (WCAG relative luminance). */
   function readable(hex) {
