@@ -25,7 +25,7 @@ ENGLISH = re.compile(
     r"\b(usage|options?:|positional|arguments?|show|help message|exit|error|required|unrecognized|invalid|choose|"
     r"expected|ambiguous|ignored|explicit|allowed|default)\b"
 )
-COMMANDS = ("ask", "search", "index", "models", "doctor")
+COMMANDS = ("ask", "chat", "search", "index", "models", "doctor")
 
 
 def feed(monkeypatch: pytest.MonkeyPatch, *lines: str | bytes | dict[str, Any]) -> None:

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         form = sub.add_mutually_exclusive_group()
         form.add_argument("--json", action="store_true", help="skriv ett JSON-objekt")
         form.add_argument("--jsonl", action="store_true", help="les ett JSON-objekt per linje fra standard inn")
+    command("chat", chat, "Snakk med veilederen i terminalen")
     sub = command("index", index, "Gjør en ordliste søkbar og bruk den fra nå av")
     sub.add_argument("path", nargs="?", type=Path, metavar="sti", help="fil eller mappe; uten: ordlisten i bruk")
     sub = command("models", models, "Se, hent, kontroller og velg språkmodell")
@@ -138,6 +139,17 @@ def ask(options: argparse.Namespace) -> int:
     except TutorError:
         print()  # what went wrong is told on a line of its own
         raise
+    return 0
+
+
+def chat(options: argparse.Namespace) -> int:
+    """Talk in the terminal until Ctrl-D."""
+    from tutor.chat import run as talk
+    from tutor.open import open_tutor
+
+    with progress() as report:
+        tutor = open_tutor(report=report)
+    talk(tutor, _print_sources)
     return 0
 
 
