@@ -79,9 +79,7 @@ class Tutor:
                 assert verdict.passage is not None
                 marker = _cite(cited, verdict.passage, verdict.quote)
                 shown.append(f"{sentence} [{marker}]")
-                yield Delta(
-                    ("" if len(shown) == 1 else " ") + shown[-1], tuple(c for c in cited if c.marker == marker)
-                )
+                yield Delta(("" if len(shown) == 1 else " ") + shown[-1], tuple(c for c in cited if c.marker == marker))
                 if len(shown) == SENTENCES:
                     break
         yield Answer(
