@@ -216,9 +216,11 @@ def test_doctor_names_what_is_missing_and_its_remedy_and_touches_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TUTOR_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tutor.doctor.IN_THE_BROWSER", ("gradio", "finnes-ikke"))
     assert cli.main(["doctor"]) == 3
     shown = capsys.readouterr().out
-    for text in ("✗ Språkmodell", "tutor models pull", "✗ Indeks", "→ tutor index", "✓ Ordliste"):
+    for text in ("✗ Språkmodell", "tutor models pull", "✗ Indeks", "→ tutor index", "✓ Ordliste",
+                 "✓ gradio", "✗ finnes-ikke: mangler", "--allow-origin"):  # fmt: skip
         assert text in shown
     assert list(tmp_path.iterdir()) == []
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from tutor.errors import TutorError
 from tutor.settings import Settings
 
-PACKAGES = ("llama-cpp-python", "chromadb", "langchain-core", "sentence-transformers", "onnxruntime", "gradio")
+PACKAGES = ("llama-cpp-python", "chromadb", "langchain-core", "sentence-transformers", "onnxruntime")
+IN_THE_BROWSER = ("gradio", "fastapi", "uvicorn", "jinja2", "markdown-it-py", "latex2mathml")
 MEMORY_GB, DISK_GB = 2.0, 2.5
 """What answering needs, and what setting up from nothing needs."""
 
@@ -30,7 +31,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Every finding, without changing or fetching anything."""
-    return [*_machine(settings), *_packages(), *_set_up(settings)]
+    return [*_machine(settings), *_packages(), *_set_up(settings), _web()]
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
@@ -69,7 +70,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     yield Finding("Python", platform.python_version())
-    for name in PACKAGES:
+    for name in (*PACKAGES, *IN_THE_BROWSER):
         try:
             yield Finding(name, version(name))
         except PackageNotFoundError:
@@ -96,6 +97,14 @@ def _set_up(settings: Settings) -> Iterator[Finding]:
         yield _tried("Språkmodell", model, "tutor models pull")
     yield _tried("Ordliste", glossary, "tutor index STI")
     yield _index(settings)
+
+
+def _web() -> Finding:
+    """Where the widget is shown; which origins may embed it is told to ``tutor serve``, so it is no setting here."""
+    return Finding(
+        "Widget",
+        "vises bare på veilederens egen adresse. Gi kurset lov med: tutor serve --allow-origin https://kurs.example.no",
+    )
 
 
 def _index(settings: Settings) -> Finding:
