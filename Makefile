@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ask serve test browser check eval eval-retrieval eval-claims bench docs clean
+.PHONY: ask serve test browser check eval eval-retrieval eval-claims bench docs screenshots lighthouse clean
 
 ask: $(READY)
 	$(BIN)/tutor ask "$(or $(Q),hva er weight decay?)"
@@ -40,6 +40,14 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m evals.readme
+
+# Pictures for the README, taken with the real model.
+screenshots: $(READY) browser
+	PYTHONPATH=tests:tests/ui:. $(BIN)/python tests/ui/screenshots.py
+
+# Seconds to a usable page, its weight, and Lighthouse's marks; npm fetches Lighthouse.
+lighthouse: $(READY) browser
+	$(BIN)/python tests/ui/lighthouse.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
