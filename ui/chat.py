@@ -161,5 +161,5 @@ class _Chat:
 
 def starters(tutor: Tutor, view: View) -> list[str]:
     """A few questions on what most of the glossary refers to."""
-    kinds = ("what_is", "why", "simply")
+    kinds = ("means", "example", "simply")
     return [text(view.language, kind, term=t) for kind, t in zip(kinds, tutor.retriever.starters, strict=False)]

@@ -27,27 +27,27 @@ def followups(answer: Answer, entries: Sequence[Entry], asked: Sequence[str], la
     if answer.refused or not entry:
         return []
     relatives = [by_slug[s] for s in (*entry.related, entry.part_of) if s in by_slug and by_slug[s].definition]
+    compared = [q.lower() for q in asked if kind_of(q) == "compare"]
     contrasts = [e for e in relatives if _contrasted(entry, e)]
+    fresh = [e for e in contrasts if not any(_named(e, q) for q in compared)]
     wanted = [
         [*_own(entry, language), *_on_sections(entry, language)],
-        [text(language, "difference", one=entry.term, other=e.term) for e in contrasts],
+        [text(language, "difference", one=entry.term, other=e.term) for e in fresh],
         [text(language, "means", term=e.term) for e in relatives if e not in contrasts],
     ]
     found: list[str] = []
     for questions in wanted:
-        fresh = (q for q in questions if not any(_alike(q, other) for other in (*asked, *found)))
-        found += [q for q in [next(fresh, None)] if q]
+        found += [q for q in questions if not any(_alike(q, other) for other in (*asked, *found))][:1]
     return found[:MOST]
 
 
 def _own(entry: Entry, language: str) -> list[str]:
     """Well-formed questions of the entry that name it, and hence can stand alone."""
-    names = [n.lower() for n in entry.names]
     return [
         q
         for q in entry.questions
         if q.endswith("?") and q[0].isupper() and len(q) <= LONGEST and q.count("?") == 1
-        if any(n in q.lower() for n in names) and kind_of(q) not in ALREADY and detect(q, default=language) == language
+        if _named(entry, q.lower()) and kind_of(q) not in ALREADY and detect(q, default=language) == language
     ]  # fmt: skip
 
 
@@ -55,6 +55,10 @@ def _on_sections(entry: Entry, language: str) -> list[str]:
     titles = {s.title for s in entry.sections}
     keys = {"Enkelt sagt": "simply", "Eksempel": "example"}
     return [text(language, key, term=entry.term) for title, key in keys.items() if title in titles]
+
+
+def _named(entry: Entry, question: str) -> bool:
+    return any(name.lower() in question for name in entry.names)
 
 
 def _contrasted(one: Entry, other: Entry) -> bool:

@@ -26,7 +26,6 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     "starters": ("Forslag til spørsmål", "Framlegg til spørsmål", "Suggested questions"),
     "what_is": ("Hva er {term}?", "Kva er {term}?", "What is {term}?"),
     "means": ("Hva betyr {term}?", "Kva betyr {term}?", "What does {term} mean?"),
-    "why": ("Hvorfor bruker vi {term}?", "Kvifor bruker vi {term}?", "Why do we use {term}?"),
     "simply": ("Forklar {term} enkelt", "Forklar {term} enkelt", "Explain {term} simply"),
     "example": ("Vis et eksempel på {term}", "Vis eit døme på {term}", "Show an example of {term}"),
     "difference": (

@@ -40,7 +40,7 @@ def test_ask_and_follow_up(visit: Open, site: SimpleNamespace) -> None:
 
 def test_a_citation_opens_its_source_and_the_entry(visit: Open) -> None:
     page = visit()
-    page.click("[data-ask='Hva er dropout?']")
+    page.click("[data-ask='Hva betyr dropout?']")
     answered(page)
     page.click("button.cite >> nth=0")
     source = page.locator("#k0-1")

@@ -32,6 +32,10 @@ def test_an_example_a_difference_and_a_relative() -> None:
 def test_what_was_asked_is_not_proposed() -> None:
     asked = ("vis et eksempel på dropout", "Hva er forskjellen på dropout og weight decay")
     assert after("dropout", asked=asked) == ["Hva betyr regularisering?"]
+    assert after("dropout", asked=("hvordan skiller dropout seg fra vektforfall",)) == [
+        "Vis et eksempel på dropout",
+        "Hva betyr regularisering?",
+    ]
 
 
 def test_after_a_refusal_or_without_a_source_there_is_none() -> None:
@@ -44,7 +48,7 @@ def test_after_a_refusal_or_without_a_source_there_is_none() -> None:
 def test_every_entry_that_ships_has_some_in_the_reader_s_language(language: str) -> None:
     for entry in SHIPPED:
         found = after(entry.slug, SHIPPED, (f"Hva er {entry.term}?",), language)
-        assert 2 <= len(found) <= 3 and len(set(found)) == len(found), entry.slug
+        assert 1 <= len(found) <= 3 and len(set(found)) == len(found), entry.slug
         assert all(detect(q, default=language) == language for q in found if q in entry.questions), found
 
 

@@ -130,12 +130,15 @@ function keep() {
 function follow() {
   let turns = document.querySelectorAll(".turn").length;
   let near = true;
+  let writing = false;
   addEventListener("scroll", () => {
     near = innerHeight + scrollY > page.scrollHeight - 160;
   }, { passive: true });
   new MutationObserver(() => {
     const now = document.querySelectorAll(".turn").length;
-    if (now > turns || (near && document.querySelector('.turn[aria-busy="true"]'))) {
+    const wrote = writing; // the last step brings sources and questions, and the answer is no longer busy
+    writing = document.querySelector('.turn[aria-busy="true"]') !== null;
+    if (now > turns || (near && (writing || wrote))) {
       scrollTo({ top: page.scrollHeight, behavior: calm.matches ? "auto" : "smooth" });
     }
     turns = now;
@@ -152,7 +155,8 @@ const drawn = new MutationObserver(() => {
   if (!textarea() || !document.querySelector("#log .welcome .chips, #log .turns")) return;
   drawn.disconnect();
   follow();
-  if (!askFromAddress() && !page.classList.contains("compact")) textarea().focus({ preventScroll: true });
+  const keys = matchMedia("(pointer: fine)").matches; // on a touch screen the focus can bring up a keyboard
+  if (!askFromAddress() && keys && !page.classList.contains("compact")) textarea().focus({ preventScroll: true });
 });
 drawn.observe(page, { childList: true, subtree: true });
 addEventListener("hashchange", askFromAddress);
