@@ -22,6 +22,8 @@ MOST_TURNS = 30
 MARKER = re.compile(r" ?\[(\d{1,2})\]")
 NUMBERED = re.compile(r"(^|\] )(?:\d{1,2}\.|[-*]) (?=\S)")
 """A sentence that stood in a list carries its number along; in running text that is noise."""
+GLUE = "\N{WORD JOINER}"
+"""Keeps a marker on the line where its sentence ends."""
 State = Literal["working", "writing", "done", "stopped", "failed"]
 
 
@@ -157,9 +159,8 @@ class View:
             parts.append(self._buttons("ask_on", e.followups, labelled=True))
         elif e.suggestions and not e.busy and (e.refused or last):
             asked = [text(self.language, "what_is", term=t) for t in e.suggestions]
-            parts.append(
-                self._buttons("did_you_mean" if e.refused else "see_also", asked, e.suggestions, labelled=True)
-            )
+            key = "did_you_mean" if e.refused else "see_also"
+            parts.append(self._buttons(key, asked, e.suggestions, labelled=not e.refused))
         if not e.busy:
             parts.append(self._tools(number, e, last))
         return (
@@ -177,8 +178,8 @@ class View:
             if marker not in terms:
                 return f'<span class="cite">{marker}</span>'
             label = self.say("source", n=marker, term=terms[marker])
-            source = f"k{number}-{marker}"
-            return f'<button type="button" class="cite" data-source="{source}" aria-label="{label}">{marker}</button>'
+            target = f'data-source="k{number}-{marker}" aria-label="{label}"'
+            return f'{GLUE}<button type="button" class="cite" {target}>{marker}</button>'
 
         running = render.inline(NUMBERED.sub(r"\1", e.text))
         return f"<p>{MARKER.sub(button, running)}</p>"
