@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ask serve test browser check eval eval-retrieval eval-claims bench docs screenshots lighthouse clean
+.PHONY: ask serve test browser check eval eval-retrieval eval-claims eval-fidelity audit bench docs screenshots lighthouse clean
 
 ask: $(READY)
 	$(BIN)/tutor ask "$(or $(Q),hva er weight decay?)"
@@ -33,7 +33,15 @@ eval-retrieval: $(READY)
 eval-claims: $(READY)
 	$(BIN)/python -m evals.claims
 
-eval: eval-retrieval eval-claims
+# Answers are written down as they come; run it again and it goes on where it stopped.
+eval-fidelity: $(READY)
+	$(BIN)/python -m evals.fidelity
+
+eval: eval-claims eval-retrieval eval-fidelity
+
+# What people have labelled in evals/audit/answers.tsv; «python -m evals.audit sample» draws the sheet.
+audit: $(READY)
+	$(BIN)/python -m evals.audit score
 
 bench: $(READY)
 	$(BIN)/python -m evals.bench
