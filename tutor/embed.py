@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
 
 from tutor.errors import MissingError
 from tutor.models import pull_embedding_files
@@ -28,6 +29,8 @@ from tutor.settings import PACKAGE, Settings
 
 Progress = Callable[[int, int], None]
 BATCH = 32
+REMEMBERED = 16
+"""Questions whose vectors are kept."""
 
 
 E5 = "multilingual-e5-small"
@@ -75,6 +78,7 @@ class Embedder(Embeddings):
     def __init__(self, source: Path | str, export: Path, offline: bool = False) -> None:
         self.source, self.export, self.offline = source, export, offline
         self._lock = threading.RLock()
+        self._recent: dict[str, NDArray[np.float32]] = {}
 
     @cached_property
     def model(self) -> Any:
@@ -121,6 +125,18 @@ class Embedder(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Vector of a question, shape (dimensions,), unit length."""
+        vector: list[float] = self.query_vector(text).tolist()
+        return vector
+
+    def query_vector(self, text: str) -> NDArray[np.float32]:
+        """``embed_query`` as an array; the last few are remembered, since several legs ask for the same."""
+        if text not in self._recent:
+            while len(self._recent) >= REMEMBERED:
+                self._recent.pop(next(iter(self._recent)), None)
+            self._recent[text] = self._query_vector(text)
+        return self._recent[text]
+
+    def _query_vector(self, text: str) -> NDArray[np.float32]:
         with self._lock:
             tokenizer, session, vocabulary = self._query_parts
         ids = tokenizer.encode(self.prompt_text + text).ids
@@ -128,8 +144,7 @@ class Embedder(Embeddings):
             "inputs_embeds": np.asarray(vocabulary[ids], dtype=np.float32)[None],
             "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
         }
-        vector: list[float] = session.run(None, inputs)[0][0].tolist()
-        return vector
+        return np.asarray(session.run(None, inputs)[0][0], dtype=np.float32)
 
     @cached_property
     def prompt_text(self) -> str:

@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import numpy as np
+
 from tutor.embed import Embedder
 from tutor.errors import GlossaryError, SearchIndexError, TutorError
+from tutor.learned import Learned
 from tutor.lexical import Bm25, grams, stems
 from tutor.settings import Settings
 from tutor.types import Entry, Glossary, Passage, Section
 
-VERSION = 3
+VERSION = 4
 """Raise it when passages or tables change shape: every index is then rebuilt."""
 COLLECTION = "glossary"
 KEPT = 3
@@ -43,6 +46,7 @@ class Index:
     items: tuple[Passage, ...]
     words: Bm25
     grams: Bm25
+    learned: Learned
 
 
 def fingerprint(glossary: Path, embedder: Embedder) -> str:
@@ -144,6 +148,7 @@ def load_index(folder: Path) -> Index:
             tuple(items_of(entries)),
             Bm25.load(folder / "words"),
             Bm25.load(folder / "grams"),
+            Learned.load(folder / "learned.npz"),
         )
     except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise SearchIndexError(f"Indeksen i {folder} er skadet. Slett mappen og kjør: tutor index") from error
@@ -210,7 +215,10 @@ def _write(folder: Path, settings: Settings, embedder: Embedder, glossary: Gloss
     items = items_of(entries)
     collection = f"{COLLECTION}-{folder.name}" if settings.chroma_url else COLLECTION
     texts = [embedded_text(i) for i in items]
-    write_store(draft / "chroma", settings.chroma_url, collection, embedder, texts, progress)
+    vectors = write_store(draft / "chroma", settings.chroma_url, collection, embedder, texts, progress)
+    position = {e.slug: n for n, e in enumerate(entries)}
+    owner = np.array([position[i.entry_id] for i in items], dtype=np.int32)
+    Learned.fit(vectors, owner, len(entries)).save(draft / "learned.npz")
     Bm25.build(stems(_everything(e)) for e in entries).save(draft / "words")
     Bm25.build(grams(_everything(e)) for e in entries).save(draft / "grams")
     (draft / "entries.json").write_text(json.dumps([asdict(e) for e in entries], ensure_ascii=False), encoding="utf-8")

@@ -8,7 +8,7 @@ follow-up also weighs what the conversation was about and how the entries are re
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pydantic import ConfigDict
 
 from tutor.embed import Embedder
 from tutor.index import Index
+from tutor.intents import asking, intents
 from tutor.language import STOPWORDS
 from tutor.lexical import Bm25, grams, stems, words
 from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores
@@ -30,7 +31,7 @@ from tutor.types import Entry, Hit, Retrieval, Turn
 
 WEIGHTS = Path(__file__).parent / "weights.json"
 EVERYDAY = Path(__file__).parent / "everyday.txt"
-NEAREST = 120
+NEAREST = 250
 """Vectors fetched from Chroma for a question."""
 CALLED = 3.0
 """Log-odds by which an entry leads when its name is all that the question holds."""
@@ -45,6 +46,7 @@ LEGS = (
     "section",
     "dense",
     "dense_mean",
+    "learned",
 )
 FOLLOW_UP = ("alone", "together", "again", "related", "mentioned")
 COVERAGE = (
@@ -59,6 +61,7 @@ COVERAGE = (
     "strange_any",
     "grams_held",
     "short",
+    "asking",
 )
 
 Scores = NDArray[np.float32]
@@ -100,7 +103,8 @@ class GlossaryRetriever(BaseRetriever):
         named, fuzzy, place = name_scores(self.names, question, size)
         by_word = self.index.words.scores(stems(question))
         by_gram = self.index.grams.scores(grams(question))
-        dense = self._dense(question, size)
+        meaning = self.embedder.query_vector(question)
+        dense = self._dense(meaning, size)
         columns = [
             named,
             np.clip((fuzzy - ALIKE / 100) / (1 - ALIKE / 100), 0, 1),
@@ -109,15 +113,16 @@ class GlossaryRetriever(BaseRetriever):
             by_gram / 30,
             by_gram / (by_gram.max() + 1e-6),
             *(10 * dense).T,
+            self.index.learned.log_probabilities(meaning),
         ]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _dense(self, question: str, size: int) -> NDArray[np.float32]:
+    def _dense(self, meaning: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Cosine of each entry's nearest section, nearest text of any kind, and three nearest, (entries, 3).
 
         What Chroma did not return gets the similarity of the last one that it did.
         """
-        found = self.store.nearest(self.embedder.embed_query(question), min(NEAREST, len(self.index.items)))
+        found = self.store.nearest(meaning.tolist(), min(NEAREST, len(self.index.items)))
         floor = found[-1][1]
         table = np.full((size, 3), floor, dtype=np.float32)
         taken = np.zeros(size, dtype=np.int32)
@@ -188,9 +193,16 @@ class GlossaryRetriever(BaseRetriever):
                 float(bool(strange)),
                 held_share(self.index.grams, pieces, best),
                 1.0 / (1 + len(content)),
+                asking(self.intents(question)),
             ],
             dtype=np.float32,
         )
+
+    def intents(self, question: str) -> Mapping[str, float]:
+        """How probable each intent is; empty when the intents were learned with another embedding model."""
+        if intents().embedder != self.embedder.fingerprint:
+            return {}
+        return intents().probabilities(self.embedder.query_vector(question))
 
     def _strangers(self, tokens: Sequence[str]) -> list[str]:
         """The words of a question that neither the glossary nor everyday questions use, typos forgiven."""

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tutor.embed import Embedder
 from tutor.errors import SearchIndexError
 
@@ -58,8 +61,11 @@ def write_store(
     embedder: Embedder,
     texts: Sequence[str],
     progress: Progress | None = None,
-) -> None:
-    """Embed ``texts`` and store them under the ids "0", "1", …; cosine distance."""
+) -> NDArray[np.float32]:
+    """Embed ``texts`` and store them under the ids "0", "1", …; cosine distance.
+
+    Returns their vectors, shape (texts, dimensions).
+    """
     from langchain_chroma import Chroma
 
     client = _client(folder, url)
@@ -80,7 +86,10 @@ def write_store(
         store.add_texts(part, ids=[str(start + i) for i in range(len(part))])
         if progress:
             progress(start + len(part), len(texts))
+    stored = store.get(include=["embeddings"])
     client.close()
+    order = np.argsort([int(i) for i in stored["ids"]])
+    return np.asarray(stored["embeddings"], dtype=np.float32)[order]
 
 
 class Store:
