@@ -1,4 +1,4 @@
-"""The desk in front of the tutor: one question at a time, a short queue, and fair turns.
+"""The desk in front of the tutor: as many questions at once as the model writes, a short queue, and fair turns.
 
 Chat and API both ask here. Nothing that is asked is stored or logged.
 """
@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from tutor.tutor import Tutor
 from tutor.types import Event, Turn
@@ -56,7 +56,10 @@ class Refused(Exception):
 
 
 class Desk:
-    """Owns the tutor: opens it in the background, lets one question in at a time, keeps the limits."""
+    """Owns the tutor: opens it in the background, lets in as many as it answers at once, keeps the limits.
+
+    Those who ask the same, after the same conversation, while it is being answered share the answer.
+    """
 
     def __init__(
         self, open_tutor: Callable[[], Tutor], settings: WebSettings, clock: Callable[[], float] = time.monotonic
@@ -64,9 +67,10 @@ class Desk:
         self.settings = settings
         self._open, self._clock = open_tutor, clock
         self._opened: Future[Tutor] = Future()
-        self._model = asyncio.Lock()
-        self._line: list[object] = []
-        """One entry a question that is being answered or waits, in order."""
+        self._places: asyncio.Semaphore | None = None
+        self._at_once = 1
+        self._line: list[_Work] = []
+        """The questions that are being answered or wait, in order."""
         self._asked: dict[str, deque[float]] = {}
 
     def start(self, failed: Callable[[], None] = lambda: None) -> None:
@@ -120,34 +124,45 @@ class Desk:
         """
         question = self._admitted(question, client)
         tutor = await self.opened()
-        history = list(history)[-self.settings.longest_history :]
-        mine = asyncio.ensure_future(self._model.acquire())
-        self._line.append(mine)
+        work = self._joined(tutor, question, list(history)[-self.settings.longest_history :])
+        work.listeners += 1
         try:
-            while not mine.done():
-                if ahead := self._line.index(mine):
+            while not work.place.done():
+                if (ahead := self._line.index(work) - self._at_once + 1) > 0:
                     yield Queued(ahead)
-                await asyncio.wait({mine}, timeout=1)
-        except BaseException:
-            self._leave(mine)
-            raise
-        work = _Work(tutor, question, history)
-        work.done.add_done_callback(lambda _: self._leave(mine))
-        try:
+                await asyncio.wait({work.place}, timeout=1)
+            work.start(self._leave)
             async for event in work:
                 yield event
         except Exception as error:
             log.error("Svaret stoppet: %s", type(error).__name__)  # no more: a message can hold the question
             raise Refused("error") from error
         finally:
-            work.stop()
+            work.listeners -= 1
+            if not work.listeners:
+                work.stop()
+                if not work.started:
+                    self._leave(work)
 
-    def _leave(self, mine: asyncio.Future[Literal[True]]) -> None:
-        self._line.remove(mine)
-        if mine.done() and not mine.cancelled():
-            self._model.release()
+    def _joined(self, tutor: Tutor, question: str, history: list[Turn]) -> _Work:
+        """The work on this question: what is under way on the very same one, or new work at the end of the line."""
+        for work in self._line:
+            if (work.question, work.history) == (question, history) and not work.stopped:
+                return work
+        if self._places is None:
+            self._at_once = getattr(tutor.llm, "students", 1)
+            self._places = asyncio.Semaphore(self._at_once)
+        work = _Work(tutor, question, history, asyncio.ensure_future(self._places.acquire()))
+        self._line.append(work)
+        return work
+
+    def _leave(self, work: _Work) -> None:
+        assert self._places
+        self._line.remove(work)
+        if work.place.done() and not work.place.cancelled():
+            self._places.release()
         else:
-            mine.cancel()
+            work.place.cancel()
 
     def _admitted(self, question: str, client: str) -> str:
         question = question.encode(errors="replace").decode().replace("\0", "").strip()
@@ -174,26 +189,45 @@ class Desk:
 
 
 class _Work:
-    """``Tutor.stream`` in a thread of its own, read from the event loop."""
+    """``Tutor.stream`` in a thread of its own, read from the event loop by all who asked. ``place``: its turn."""
 
-    def __init__(self, tutor: Tutor, question: str, history: Sequence[Turn]) -> None:
-        self._tutor, self._question, self._history = tutor, question, history
+    def __init__(self, tutor: Tutor, question: str, history: list[Turn], place: asyncio.Future[object]) -> None:
+        self.question, self.history, self.place = question, history, place
+        self.listeners = 0
+        self.started = False
+        self._tutor = tutor
         self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
+        self._past: list[Event | Exception | None] = []
+        self._readers: list[asyncio.Queue[Event | Exception | None]] = []
         self._stopped = threading.Event()
-        self.done = self._loop.run_in_executor(None, self._run)
+
+    def start(self, ended: Callable[[_Work], None]) -> None:
+        """Let the thread begin, once; ``ended`` is called when the model is free again."""
+        if not self.started:
+            self.started = True
+            self._loop.run_in_executor(None, self._run).add_done_callback(lambda _: ended(self))
 
     def stop(self) -> None:
-        """Ask the thread to end; the model is free when ``done`` is."""
+        """Ask the thread to end."""
         self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Is it ending, because nobody listens?"""
+        return self._stopped.is_set()
 
     def _put(self, item: Event | Exception | None) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._events.put_nowait, item)
+            self._loop.call_soon_threadsafe(self._arrived, item)
+
+    def _arrived(self, item: Event | Exception | None) -> None:
+        self._past.append(item)
+        for reader in self._readers:
+            reader.put_nowait(item)
 
     def _run(self) -> None:
         try:
-            with closing(self._tutor.stream(self._question, self._history, self._stopped.is_set)) as events:  # type: ignore[type-var]
+            with closing(self._tutor.stream(self.question, self.history, self._stopped.is_set)) as events:  # type: ignore[type-var]
                 for event in events:
                     if self._stopped.is_set():
                         return
@@ -204,7 +238,11 @@ class _Work:
             self._put(None)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        while (item := await self._events.get()) is not None:
+        events: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
+        for item in self._past:
+            events.put_nowait(item)
+        self._readers.append(events)
+        while (item := await events.get()) is not None:
             if isinstance(item, Exception):
                 raise item
             yield item

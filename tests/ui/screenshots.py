@@ -1,6 +1,6 @@
-"""Pictures of every page for the README, with the real model: python tests/ui/screenshots.py [folder] [name …].
+"""Pictures of every page for the README, with the real model: python tests/ui/screenshots.py [folder/] [scene …].
 
-Names choose some of them, e.g. ``kart`` or ``chat-mobil-mørk``.
+Each scene is played once and taken four times: desktop and phone, light and dark.
 """
 
 from __future__ import annotations
@@ -74,6 +74,18 @@ def widget(page: Any) -> None:
     page.wait_for_timeout(900)
 
 
+def bring_into_view(page: Any) -> None:
+    """The last question at the top of the window, or the chosen term in the middle of the map."""
+    page.evaluate("""() => {
+        scrollTo({ top: 0, behavior: "instant" });
+        const last = [...document.querySelectorAll(".turn")].at(-1);
+        if (last) scrollBy({ top: last.getBoundingClientRect().top - 8, behavior: "instant" });
+        const sheet = document.querySelector(".sheet");
+        if (sheet) centre(document.querySelector("#kart-overfitting"));
+    }""")
+    page.wait_for_timeout(200)
+
+
 def nothing(page: Any) -> None:
     page.wait_for_timeout(300)
 
@@ -106,7 +118,7 @@ def course(tutor: str) -> Iterator[str]:
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Take the pictures whose name begins with one of ``names``, or all."""
+    """Play the scenes in ``names``, or all, and take the pictures."""
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,17 +126,20 @@ def main(folder: Path, names: list[str]) -> None:
     with served(app) as url, course(url) as course_url, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scene, (path, play) in SCENES.items():
+            if names and scene not in names:
+                continue
+            page = browser.new_page(viewport=DESKTOP, locale="nb-NO")
+            page.goto(course_url if path == "course" else url + path)
+            play(page)
             for device, size in (("", DESKTOP), ("-mobil", PHONE)):
+                page.set_viewport_size(size)
                 for scheme in ("light", "dark"):
-                    name = f"{scene}{device}{'-mørk' if scheme == 'dark' else ''}"
-                    if names and not any(name.startswith(n) for n in names):
-                        continue
-                    page = browser.new_page(viewport=size, locale="nb-NO", color_scheme=scheme)
-                    page.goto(course_url if path == "course" else url + path)
-                    play(page)
-                    page.screenshot(path=folder / f"{name}.png")
-                    page.close()
-                    print(name, flush=True)
+                    page.emulate_media(color_scheme=scheme)
+                    page.wait_for_timeout(300)
+                    bring_into_view(page)
+                    page.screenshot(path=folder / f"{scene}{device}{'-mørk' if scheme == 'dark' else ''}.png")
+            page.close()
+            print(scene, flush=True)
         browser.close()
 
 

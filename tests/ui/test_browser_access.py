@@ -74,6 +74,17 @@ def test_a_phone_scrolls_one_way_only(visit: Open, path: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("path", ["/", "/widget/"])
+def test_the_question_box_is_always_in_sight(visit: Open, path: str) -> None:
+    page = visit(path, size=PHONE)
+    for number, term in enumerate(("dropout", "regularisering", "weight decay"), 1):
+        ask(page, f"Hva er {term}?")
+        answered(page, number)
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+    box = page.locator("#question").bounding_box()
+    assert page.evaluate("scrollY") == 0 and 0 < box["y"] < PHONE["height"] - box["height"]
+
+
 @pytest.mark.parametrize("path", ["/", "/ordliste"])
 def test_dark(visit: Open, path: str) -> None:
     def lightness(scheme: str) -> int:
