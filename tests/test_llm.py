@@ -101,11 +101,11 @@ def test_greedy_answers_are_the_same_every_time(llama: LlamaCppChat) -> None:
 
 @pytest.mark.real
 def test_the_second_prompt_is_not_read_again(llama: LlamaCppChat) -> None:
-    llama.invoke("noe helt annet")
-    usage = [llama.invoke(INSTRUCTED).usage_metadata for _ in range(2)]
+    sourced = [INSTRUCTED[0], HumanMessage(f"Kilder:\n\n{'Oslo er hovedstaden i Norge. ' * 9}\n\nHva heter den?")]
+    usage = [llama.invoke(sourced).usage_metadata for _ in range(2)]
     assert usage[0] and usage[1]
-    assert usage[0]["input_token_details"]["cache_read"] < usage[1]["input_token_details"]["cache_read"]
-    assert usage[1]["input_token_details"]["cache_read"] == usage[1]["input_tokens"] - 1
+    assert usage[0]["input_token_details"]["cache_read"] == 0
+    assert usage[1]["input_token_details"]["cache_read"] > usage[1]["input_tokens"] / 2
 
 
 @pytest.mark.real
@@ -125,7 +125,7 @@ def test_a_prompt_longer_than_the_context_is_refused_not_cut(llama: LlamaCppChat
 @pytest.mark.real
 def test_control_tokens_in_a_question_are_text(llama: LlamaCppChat) -> None:
     def special(text: str) -> int:
-        end = llama._llama.tokenize(b"<|im_end|>", add_bos=False, special=True)
+        end = llama._engine.llama.tokenize("<|im_end|>", special=True)
         return llama._prompt([HumanMessage(text)]).count(end[0])
 
     llama.load()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,11 @@ from pydantic import PrivateAttr
 from tutor.errors import ModelError, UsageError
 from tutor.settings import Settings
 
-BATCH = 128
-"""Prompt tokens evaluated at once: as fast as 512 on two cores, with a quarter of the buffers."""
 ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 
 
-def make_llm(settings: Settings) -> BaseChatModel:
-    """The chat model that ``settings`` ask for. Loads nothing yet.
+def make_llm(settings: Settings, students: int = 1) -> BaseChatModel:
+    """The chat model that ``settings`` ask for, to write ``students`` answers at once. Loads nothing yet.
 
     Raises:
         ModelError: the model file is missing or damaged.
@@ -41,6 +40,9 @@ def make_llm(settings: Settings) -> BaseChatModel:
         n_ctx=settings.context,
         n_threads=min(settings.threads, os.cpu_count() or 1) or physical_cores(),
         max_tokens=settings.max_tokens,
+        students=students,
+        states=settings.home / "states",
+        states_mb=settings.states_mb,
     )
 
 
@@ -82,9 +84,10 @@ def physical_cores() -> int:
 class LlamaCppChat(BaseChatModel):
     """A GGUF chat model run by llama.cpp in this process, greedy unless told otherwise.
 
-    One generation at a time: callers queue on a lock. A conversation that ends with an
-    ``AIMessage`` is continued from there, word for word (prefill). The KV state of the last
-    prompt is kept, so that a prompt with the same beginning is evaluated from where they part.
+    Up to ``students`` answers are written at once, the others queue. A conversation that ends with an
+    ``AIMessage`` is continued from there, word for word (prefill). What was evaluated of a prompt is kept
+    in memory, and in the folder ``states`` if there is one, so that a prompt with the same beginning is
+    evaluated from the blank line after which they part. An answer alone is the same with it and without.
     """
 
     model_path: Path
@@ -94,8 +97,11 @@ class LlamaCppChat(BaseChatModel):
     max_tokens: int = 320
     temperature: float = 0.0
     stop: list[str] | None = None
+    students: int = 1
+    states: Path | None = None
+    states_mb: int = 600
 
-    _llama: Any = PrivateAttr(default=None)
+    _engine: Any = PrivateAttr(default=None)
     _template: Any = PrivateAttr(default=None)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
@@ -127,40 +133,31 @@ class LlamaCppChat(BaseChatModel):
             self._ensure_loaded()
 
     def _ensure_loaded(self) -> None:
-        if self._llama is not None:
+        if self._engine is not None:
             return
-        from llama_cpp import Llama
         from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-        try:
-            _silence()
-            llama = Llama(
-                model_path=str(self.model_path),
-                lora_path=str(self.lora_path) if self.lora_path else None,
-                n_ctx=self.n_ctx,
-                n_threads=self.n_threads,
-                n_threads_batch=self.n_threads,
-                n_batch=BATCH,
-                n_ubatch=BATCH,
-                use_mmap=False,  # llama.cpp repacks the weights: mapped, they would be in memory twice
-                verbose=False,
-            )
-        except (ValueError, OSError, RuntimeError, AssertionError) as error:
-            raise ModelError(
-                f"llama.cpp kan ikke laste {self.model_path.name}: {error}. "
-                "Kjør: tutor models verify, eller velg en annen modell med: tutor models use"
-            ) from error
-        template = llama.metadata.get("tokenizer.chat_template")
-        if not template:
-            raise ModelError(f"{self.model_path.name} har ingen chat-mal. Velg en instruksjonstrent GGUF-modell.")
-        eos, bos = (llama.detokenize([t], special=True).decode() for t in (llama.token_eos(), llama.token_bos()))
-        self._template = Jinja2ChatFormatter(template=template, eos_token=eos, bos_token=bos)
-        self._llama = llama
+        from tutor.engine import Engine
+        from tutor.states import States
+
+        states = States(self.states, self.states_mb * 1024**2)
+        engine = Engine(self.model_path, self.lora_path, self.n_ctx, self.n_threads, self.students, states)
+        llama = engine.llama
+        self._template = Jinja2ChatFormatter(template=llama.template, eos_token=llama.eos, bos_token=llama.bos)
+        self._engine = engine
 
     def count_tokens(self, text: str) -> int:
         """Length of ``text`` in the model's own tokens."""
         self.load()
-        return len(self._llama.tokenize(text.encode(), add_bos=False, special=False))
+        return len(self._engine.llama.tokenize(text, special=False))
+
+    def prepare(self, conversations: Sequence[list[BaseMessage]]) -> None:
+        """Evaluate the fronts of ``conversations`` when the model is idle: the beginning of each first."""
+        from tutor.engine import fronts
+
+        self.load()
+        for front in fronts(self._engine, [self._prompt(c) for c in conversations]):
+            self._engine.prepare(front)
 
     def _prompt(self, messages: list[BaseMessage]) -> list[int]:
         """The conversation in the model's own chat template, as token ids."""
@@ -168,8 +165,7 @@ class LlamaCppChat(BaseChatModel):
         if isinstance(messages[-1], AIMessage):
             prefill, messages = _plain(messages[-1]), messages[:-1]
         turns = [{"role": _role(m), "content": _plain(m)} for m in messages]
-        text = self._template(messages=turns).prompt + prefill
-        tokens: list[int] = self._llama.tokenize(text.encode(), add_bos=False, special=True)
+        tokens: list[int] = self._engine.llama.tokenize(self._template(messages=turns).prompt + prefill, special=True)
         return tokens
 
     def _stream(
@@ -179,53 +175,34 @@ class LlamaCppChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with self._lock:
-            self._ensure_loaded()
-            tokens = self._prompt(messages)
-            room = self.n_ctx - len(tokens)
-            if room < 16:
-                raise UsageError(
-                    f"Spørsmålet med kildene er {len(tokens)} tokens, og modellen tar {self.n_ctx}. "
-                    "Still et kortere spørsmål, eller øk TUTOR_CONTEXT."
-                )
-            cached = self._shared_prefix(tokens)
-            pieces = self._llama.create_completion(
-                prompt=tokens,
-                max_tokens=min(kwargs.get("max_tokens") or self.max_tokens, room),
-                temperature=kwargs.get("temperature", self.temperature),
-                stop=stop or self.stop or [],
-                stream=True,
-            )
-            count, reason = 0, "stop"
-            for piece in pieces:
-                choice = piece["choices"][0]
-                reason = choice["finish_reason"] or reason
-                if not choice["text"]:
-                    continue
-                count += 1
-                chunk = ChatGenerationChunk(message=AIMessageChunk(content=choice["text"]))
-                if run_manager:
-                    run_manager.on_llm_new_token(choice["text"], chunk=chunk)
-                yield chunk
-            usage = UsageMetadata(
-                input_tokens=len(tokens),
-                output_tokens=count,
-                total_tokens=len(tokens) + count,
-                input_token_details={"cache_read": cached},
-            )
-            metadata = {"finish_reason": reason, "model_name": self.model_path.name, "model_provider": "llama-cpp"}
-            last = AIMessageChunk(content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last")
-            yield ChatGenerationChunk(message=last)
+        from tutor.engine import Job
 
-    def _shared_prefix(self, tokens: list[int]) -> int:
-        """How many tokens of the last prompt llama.cpp will not evaluate again."""
-        held = self._llama.input_ids[: self._llama.n_tokens].tolist()
-        shared = 0
-        for old, new in zip(held, tokens[:-1], strict=False):
-            if old != new:
-                break
-            shared += 1
-        return shared
+        self.load()
+        tokens = self._prompt(messages)
+        room = self._engine.llama.n_ctx - len(tokens)
+        if room < 16:
+            raise UsageError(
+                f"Spørsmålet med kildene er {len(tokens)} tokens, og modellen tar {self.n_ctx}. "
+                "Still et kortere spørsmål, eller øk TUTOR_CONTEXT."
+            )
+        longest = min(kwargs.get("max_tokens") or self.max_tokens, room)
+        temperature = kwargs.get("temperature", self.temperature)
+        job = self._engine.submit(Job(tokens, longest, temperature, tuple(stop or self.stop or ())))
+        with closing(iter(job)) as texts:
+            for text in texts:
+                chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
+                if run_manager:
+                    run_manager.on_llm_new_token(text, chunk=chunk)
+                yield chunk
+        usage = UsageMetadata(
+            input_tokens=len(tokens),
+            output_tokens=job.made,
+            total_tokens=len(tokens) + job.made,
+            input_token_details={"cache_read": job.cached},
+        )
+        metadata = {"finish_reason": job.reason, "model_name": self.model_path.name, "model_provider": "llama-cpp"}
+        last = AIMessageChunk(content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last")
+        yield ChatGenerationChunk(message=last)
 
     def _generate(
         self,
@@ -253,28 +230,3 @@ def _role(message: BaseMessage) -> str:
 def _plain(message: BaseMessage) -> str:
     """The text of a message, with what would read as a control token of the chat template broken up."""
     return str(message.text).replace("<|", "< |")
-
-
-def _silence() -> None:
-    """Keep llama.cpp from writing to the terminal, and llama-cpp-python from closing ours.
-
-    ``Llama(verbose=False)`` points the whole process's stdout at nothing while it loads, and what
-    another thread prints meanwhile is lost. A log callback that ignores everything does the same job.
-    """
-    import ctypes
-
-    import llama_cpp
-    from llama_cpp import _utils
-
-    @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-    def ignore(level: int, text: bytes, data: ctypes.c_void_p) -> None: ...
-
-    llama_cpp.llama_log_set(ignore, ctypes.c_void_p(0))
-    _KEPT.append(ignore)
-    redirect = _utils.suppress_stdout_stderr
-    redirect.__enter__ = lambda self: self
-    redirect.__exit__ = lambda self, *_: None
-
-
-_KEPT: list[Any] = []
-"""Callbacks handed to C must outlive the call."""

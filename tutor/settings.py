@@ -52,6 +52,8 @@ class Settings:
     threads: int = _setting(0, "Threads for the language model; 0: the physical cores")
     context: int = _setting(4096, "Context window of the language model, in tokens")
     max_tokens: int = _setting(320, "Longest answer, in tokens")
+    students: int = _setting(4, "Answers that `tutor serve` writes at once")
+    states_mb: int = _setting(600, "Disk for definitions the model has read already, in MB; 0: keep none")
     offline: bool = _setting(False, "Never touch the network, not even to fetch a missing model")
 
 

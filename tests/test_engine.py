@@ -1,0 +1,194 @@
+"""The engine over a tiny model of random weights: llama.cpp itself, in milliseconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from tiny import tiny_model
+
+from tutor.engine import Text
+from tutor.errors import ModelError
+from tutor.llm import LlamaCppChat
+from tutor.states import States, keys, piece_ends
+
+PARTS = [f"Del {n}: {'dette er en kilde om nummer ' * 3}{n}." for n in range(6)]
+
+
+def asked(parts: Sequence[int], question: str) -> list[BaseMessage]:
+    sources = "\n\n".join(PARTS[n] for n in parts)
+    return [SystemMessage("Du er lærer."), HumanMessage(f"Kilder:\n\n{sources}\n\n{question}"), AIMessage("Ja, ")]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+Make = Callable[..., LlamaCppChat]
+
+
+@pytest.fixture
+def make(tiny: Path) -> Make:
+    def made(**options: object) -> LlamaCppChat:
+        return LlamaCppChat(**{"model_path": tiny, "n_ctx": 1024, "n_threads": 1, "max_tokens": 24, **options})
+
+    return made
+
+
+def answered(model: LlamaCppChat, messages: list[BaseMessage]) -> tuple[str, int]:
+    """The text, and how many tokens of the prompt were known."""
+    reply = model.invoke(messages)
+    assert reply.usage_metadata
+    return reply.text, reply.usage_metadata["input_token_details"]["cache_read"]
+
+
+QUESTIONS = [asked(parts, f"Spørsmål {n}?") for parts in ((0,), (0, 1), (0, 1, 2), (3, 1), (0, 2)) for n in range(4)]
+
+
+def test_answers_are_the_same_with_states_and_without(make: Make, tmp_path: Path) -> None:
+    alone = [answered(make(), q) for q in QUESTIONS]
+    assert {cached for _, cached in alone} == {0}
+    assert len({text for text, _ in alone}) > len(QUESTIONS) // 3, "the tiny model says too much the same to tell"
+    model = make(states=tmp_path)
+    with_states = [answered(model, q) for q in QUESTIONS]
+    from_disk = [answered(make(states=tmp_path), q) for q in QUESTIONS]
+    assert [t for t, _ in with_states] == [t for t, _ in from_disk] == [t for t, _ in alone]
+    assert all(cached for _, cached in with_states[1:])
+    assert all(cached for _, cached in from_disk)
+
+
+def test_a_state_is_the_same_to_the_bit_whoever_else_asks(make: Make) -> None:
+    alone, busy = make(), make(students=3)
+    for question in QUESTIONS:
+        answered(alone, question)
+    busy.load()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda q: answered(busy, q), QUESTIONS))
+    kept, others = alone._engine.states._held, busy._engine.states._held
+    assert kept.keys() == others.keys() and len(kept) > 10
+    assert all((kept[key] == others[key]).all() for key in kept)
+
+
+def test_the_front_that_two_prompts_share_is_read_once(make: Make) -> None:
+    model = make()
+    answered(model, asked((0, 1), "Hva?"))
+    _, same = answered(model, asked((0, 1), "Hvorfor?"))
+    _, first = answered(model, asked((0, 4), "Hva?"))
+    _, none = answered(model, [SystemMessage("Noe annet, som også er langt nok til å telle som en bit.")])
+    assert same > first > 0 == none
+
+
+def test_a_damaged_state_is_built_anew(make: Make, tmp_path: Path) -> None:
+    expected, _ = answered(make(states=tmp_path), QUESTIONS[5])
+    files = sorted(tmp_path.glob("*.kv"))
+    for n, file in enumerate(files):
+        raw = file.read_bytes()
+        file.write_bytes([raw[: len(raw) // 2], b"", raw[:-1] + bytes([raw[-1] ^ 1])][n % 3])
+    text, cached = answered(make(states=tmp_path), QUESTIONS[5])
+    assert (text, cached) == (expected, 0)
+    text, cached = answered(make(states=tmp_path), QUESTIONS[5])
+    assert text == expected and cached > 0
+
+
+def test_a_state_of_another_model_is_not_used(make: Make, tiny: Path, tmp_path: Path) -> None:
+    answered(make(states=tmp_path), QUESTIONS[5])
+    raw = bytearray(tiny.read_bytes())
+    raw[-1] ^= 1
+    other = tmp_path / "other.gguf"
+    other.write_bytes(raw)
+    assert answered(make(states=tmp_path, model_path=other), QUESTIONS[5])[1] == 0
+
+
+def test_the_disk_limit_holds_and_the_last_used_stay(make: Make, tmp_path: Path) -> None:
+    model = make(states=tmp_path)
+    model.load()
+    model._engine.states = States(tmp_path, 500_000)
+    for question in QUESTIONS:
+        answered(model, question)
+    assert 0 < sum(f.stat().st_size for f in tmp_path.iterdir()) <= 500_000
+    assert answered(make(states=tmp_path), QUESTIONS[-1])[1] > 0
+
+
+def test_a_folder_that_cannot_be_written_only_costs_time(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "fil").write_text("")
+    assert answered(make(states=tmp_path / "fil" / "states"), QUESTIONS[0])[0]
+
+
+def test_what_is_prepared_need_not_be_read(make: Make, tmp_path: Path) -> None:
+    model = make(states=tmp_path)
+    model.prepare(QUESTIONS)
+    end = time.monotonic() + 30
+    while not model._engine.idle and time.monotonic() < end:
+        time.sleep(0.01)
+    assert model._engine.idle
+    assert answered(make(states=tmp_path), asked((0, 1, 2), "Et nytt spørsmål?"))[1] > 200
+
+
+def test_more_ask_than_there_is_room_for_and_all_are_answered(make: Make) -> None:
+    model = make(students=4)
+    model.load()
+    with ThreadPoolExecutor(50) as pool:
+        replies = list(pool.map(lambda n: answered(model, QUESTIONS[n % len(QUESTIONS)])[0], range(50)))
+    assert len(replies) == 50 and all(replies)
+
+
+def test_one_that_leaves_gives_up_its_place(make: Make) -> None:
+    model = make(max_tokens=500)
+    expected = make(max_tokens=5).invoke("hei", temperature=0).text
+    stream = model.stream("Tell til tusen")
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert model.invoke("hei", max_tokens=5).text == expected
+    assert threading.active_count() < 20
+
+
+def test_tokens_are_counted_one_by_one(make: Make) -> None:
+    reply = make(max_tokens=7).invoke("hei")
+    assert reply.usage_metadata
+    assert reply.usage_metadata["output_tokens"] <= 7
+    assert reply.response_metadata["finish_reason"] in ("stop", "length")
+
+
+def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(ModelError, match="tutor models verify"):
+        LlamaCppChat(model_path=tmp_path / "m.gguf").invoke("hei")
+
+
+def test_pieces_depend_on_what_is_before_them_alone() -> None:
+    tokens = [n % 37 for n in range(400)]
+    whole = piece_ends(tokens, lambda t: t == 0, 64)
+    assert whole[-1] == 400 and max(b - a for a, b in zip([0, *whole], whole, strict=False)) <= 64
+    for length in range(1, 400):
+        front = piece_ends(tokens[:length], lambda t: t == 0, 64)
+        assert front[:-1] == [e for e in whole if e < length]
+        assert front[-1] == length
+
+
+def test_keys_tell_every_token_and_the_model() -> None:
+    assert keys("a", [1, 2, 3, 4], [2, 4])[0] == keys("a", [1, 2, 9, 9], [2, 4])[0]
+    assert keys("a", [1, 2, 3, 4], [2, 4])[1] != keys("a", [1, 9, 3, 4], [2, 4])[1]
+    assert keys("a", [1, 2], [2]) != keys("b", [1, 2], [2])
+
+
+def test_half_a_letter_waits_for_the_rest() -> None:
+    text = Text(())
+    raw = "blåbær".encode()
+    assert "".join(text.add(raw[n : n + 1]) for n in range(len(raw))) == "blåbær"
+    assert text.add(b"\xc3") == "" and text.add(b"", last=True) == ""
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_nothing_is_shown_from_a_stop_string_on(size: int) -> None:
+    text, raw, shown = Text(("SLUTT", "\n\n")), b"en SLU to SLUTT tre", ""
+    for n in range(0, len(raw), size):
+        shown += text.add(raw[n : n + size])
+        if text.stopped:
+            break
+    assert shown == "en SLU to "
