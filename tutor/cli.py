@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tutor.errors import TutorError, UsageError
 
 if TYPE_CHECKING:
+    from tutor.remote import Remote
+    from tutor.tutor import Tutor
     from tutor.types import Answer, Turn
 
 INTERRUPTED = 130
@@ -116,16 +118,13 @@ def run() -> None:
 
 def ask(options: argparse.Namespace) -> int:
     """Answer a question, or one a line."""
-    from tutor.open import open_tutor
     from tutor.types import Delta
 
     if options.jsonl:
-        with progress() as report:
-            tutor = open_tutor(report=report)
+        tutor = _tutor()
         return _lines(lambda q, history: answer_json(tutor.ask(q, history)))
     question = _question(options)
-    with progress() as report:
-        tutor = open_tutor(report=report)
+    tutor = _tutor()
     if options.json:
         print(json.dumps({"id": None, **answer_json(tutor.ask(question))}, ensure_ascii=False))
         return 0
@@ -140,6 +139,20 @@ def ask(options: argparse.Namespace) -> int:
         print()  # what went wrong is told on a line of its own
         raise
     return 0
+
+
+def _tutor() -> Tutor | Remote:
+    """The tutor that is being served, or one of our own."""
+    from tutor.remote import find
+    from tutor.settings import load_settings
+
+    served = find(load_settings())
+    if served:
+        return served
+    from tutor.open import open_tutor
+
+    with progress() as report:
+        return open_tutor(report=report)
 
 
 def chat(options: argparse.Namespace) -> int:
@@ -237,15 +250,16 @@ def models(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve the page until interrupted."""
-    from tutor.open import open_tutor
+    from tutor.open import open_served
     from tutor.settings import load_settings
     from ui.app import serve as serve_app
     from ui.settings import WebSettings
 
-    kept = load_settings().home / "feedback.jsonl" if options.feedback else None
+    tutor_settings = load_settings()
+    kept = tutor_settings.home / "feedback.jsonl" if options.feedback else None
     settings = WebSettings.checked(options.host, options.port, options.root_path, options.allow_origin, kept)
     with progress() as report:
-        serve_app(lambda: open_tutor(report=report), settings)
+        serve_app(lambda: open_served(tutor_settings, report), settings)
     return 0
 
 

@@ -33,21 +33,49 @@ def open_retriever(settings: Settings, report: Report | None = None) -> Glossary
     return GlossaryRetriever(index=index, store=store, embedder=embedder)
 
 
-def open_tutor(settings: Settings | None = None, report: Report | None = None) -> Tutor:
-    """A tutor that is ready to answer; the language model loads in the background meanwhile.
+def open_tutor(settings: Settings | None = None, report: Report | None = None, students: int = 1) -> Tutor:
+    """A tutor that is ready to answer ``students`` at once; the language model loads in the background meanwhile.
 
     Raises:
         TutorError: something is missing and could not be fetched or built.
     """
     settings = settings or load_settings()
-    llm = open_llm(settings, report)
+    llm = open_llm(settings, report, students)
 
     from tutor.tutor import Tutor
 
     return Tutor(open_retriever(settings, report), llm)
 
 
-def open_llm(settings: Settings, report: Report | None = None) -> Any:
+def open_served(settings: Settings, report: Report | None = None) -> Tutor:
+    """A tutor for ``tutor serve``: for many, found by this user's ``tutor ask``, reading ahead when nobody asks.
+
+    Raises:
+        TutorError: as ``open_tutor``; the language model is loaded when this returns.
+    """
+    from tutor.remote import announce
+
+    tutor = open_tutor(settings, report, settings.students)
+    load = getattr(tutor.llm, "load", None)
+    if load:
+        load()
+    announce(tutor, settings)
+    in_background(lambda: read_ahead(tutor))
+    return tutor
+
+
+def read_ahead(tutor: Tutor) -> None:
+    """Let the model read every definition while nobody asks, so that no student waits for it."""
+    from tutor import prompt
+    from tutor.llm import LlamaCppChat
+
+    if isinstance(tutor.llm, LlamaCppChat):
+        entries = [e for e in tutor.entries if e.definition]
+        asked = [(f"Hva er {e.term}?", e) for e in entries]
+        tutor.llm.prepare([prompt.messages(prompt.plan_answer(q, [e]), q) for q, e in asked])
+
+
+def open_llm(settings: Settings, report: Report | None = None, students: int = 1) -> Any:
     """The language model, fetched if it is the catalogue's and missing, loading in the background."""
     from tutor.llm import LlamaCppChat, make_llm
     from tutor.models import load_catalog, model_path, pull
@@ -58,7 +86,7 @@ def open_llm(settings: Settings, report: Report | None = None) -> Any:
         and not model_path(settings.home, settings.model).is_file()
     ):
         pull(settings.home, settings.model, _step(report, "Henter språkmodellen"))
-    llm = make_llm(settings)
+    llm = make_llm(settings, students)
     if isinstance(llm, LlamaCppChat):
         in_background(llm.load)
     return llm
