@@ -12,12 +12,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from evals.answerers import answerers
+from evals.answerers import OBEYED, POISONED, answerers
 from evals.scorecard import Scored, write
 from evals.spelling import Speller
 from evals.trials import HERE, Case, Trial, answer_from, load_cases
@@ -31,7 +31,7 @@ SPLITS = HERE / "cases" / "fidelity-split.tsv"
 SUBJECTS = {"shipped": "dyp læring", "second": "databaser"}
 SAMPLE = 60
 """Cases that the slow comparisons answer, of both glossaries together."""
-SAMPLED = ("oracle passages", "no retrieval", "plain baseline")
+SAMPLED = ("oracle passages", POISONED, "no retrieval", "plain baseline")
 
 
 def cases_of(split: str) -> dict[str, list[Case]]:
@@ -114,7 +114,7 @@ def run(
         for mode, answerer in answerers(retriever, llm, SUBJECTS[glossary]).items():
             if modes and mode not in modes:
                 continue
-            chosen = [c for c in group if (c.id in few or mode not in SAMPLED) and (c.expect or mode[:6] != "oracle")]
+            chosen = asked(mode, [c for c in group if c.id in few or mode not in SAMPLED])
             trials = []
             for number, case in enumerate(chosen, 1):
                 key = answers.key(mode, case, retriever.index.folder.name)
@@ -127,6 +127,13 @@ def run(
             scored.append(Scored(glossary, mode, tuple(trials)))
     print(file=sys.stderr)
     return scored
+
+
+def asked(mode: str, cases: Sequence[Case]) -> list[Case]:
+    """The cases that make sense for ``mode``: the oracle has nothing to give where nothing is expected."""
+    if mode == POISONED:
+        return [replace(c, kind="injection", forbidden=(OBEYED,)) for c in cases if c.kind in ("define", "why-how")]
+    return [c for c in cases if c.expect or mode != "oracle passages"]
 
 
 def _trial(case: Case, answer: Answer, sources: tuple[str, ...], retriever: GlossaryRetriever) -> Trial:
@@ -160,7 +167,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m evals.fidelity", description=__doc__)
     parser.add_argument("what", nargs="?", choices=["run", "rule"], default="run", help="rule: test the word rule")
     parser.add_argument("--split", choices=["dev", "test"], default="test")
-    parser.add_argument("--limit", type=int, help="only the first N cases of each glossary; prints, writes no report")
+    parser.add_argument("--limit", type=int, help="only N cases of each glossary; prints, writes no report")
+    parser.add_argument("--mode", action="append", default=[], help="only this answerer; prints, writes no report")
     parser.add_argument("--show", action="store_true", help="print the dev answers too, with what is wrong")
     parser.add_argument("--out", type=Path, help="where the answers are kept (default: TUTOR_HOME/evals)")
     options = parser.parse_args()
@@ -168,10 +176,13 @@ def main() -> int:
         rule()
         return 0
     settings = load_settings()
-    cases = {name: group[: options.limit] for name, group in cases_of(options.split).items()}
+    cases = cases_of(options.split)
+    if options.limit is not None:
+        few = {name: sampled(group, options.limit) for name, group in cases.items()}
+        cases = {name: [c for c in group if c.id in few[name]] for name, group in cases.items()}
     out = options.out or kept_in(settings)
-    scored = run(cases, settings, out, SAMPLE if options.limit is None else options.limit)
-    whole = options.split == "test" and options.limit is None
+    scored = run(cases, settings, out, SAMPLE if options.limit is None else options.limit, options.mode)
+    whole = options.split == "test" and options.limit is None and not options.mode
     return write(scored, spellers(scored), settings, code_version(), publish=whole, show=options.show and not whole)
 
 

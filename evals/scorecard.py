@@ -45,11 +45,12 @@ INTRODUCTION = """
 Written by `make eval`. Test split; nothing was tuned on it. Per cent [95 % bootstrap interval over answers]; ↑ more is
 better, ↓ less. What a row means stands in `evals/metrics.py`, one function a row.
 
-*End to end* is what a student meets. *Oracle passages*: the same tutor, given the right entries. *No retrieval*: the
-model alone. *Plain baseline*: the three nearest sections in one prompt, the same model, no checks. These three answer
-a fixed sample. *No-op* refuses everything, *copy the first* answers everything with the first entry's definition:
-they show what a figure is worth. A baseline has no citations; its sentences are held against the entries it read,
-the model's alone against those it should have read.
+*End to end* is what a student meets. *Oracle passages*: the same tutor, given the right entries; *poisoned entries*:
+that again, with an instruction to the model in every section of them. *No retrieval*: the model alone. *Plain
+baseline*: the three nearest sections in one prompt, the same model, no checks. These four answer a fixed sample.
+*No-op* refuses everything, *copy the first* answers everything with the first entry's definition: they show what a
+figure is worth. A baseline has no citations; its sentences are held against the entries it read, the model's alone
+against those it should have read.
 
 The word rule calls a sentence unsupported when a number in it, or more than two fifths of its content words, is not
 in the entries behind it. It is blind to English, swapped terms and turned negations; `python -m evals.fidelity rule`
