@@ -90,6 +90,7 @@ class Shelf:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = {e.slug: e for e in entries}
+        self.index = SimpleNamespace(entries=tuple(entries))
         self.histories: list[Sequence[Turn]] = []
 
     def search(self, question: str, history: Sequence[Turn] = (), k: int = 5) -> Retrieval:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tutor import language, prompt, smalltalk, verify
 from tutor.errors import UsageError
+from tutor.translate import Translator
 from tutor.types import Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ class Tutor:
         """Every entry of the glossary that is in use."""
         return self.retriever.index.entries
 
+    @cached_property
+    def translator(self) -> Translator:
+        return Translator(self.entries)
+
     def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
         """The whole answer at once. Raises as ``stream``."""
         return next(e for e in self.stream(question, history) if isinstance(e, Answer))
@@ -52,41 +58,50 @@ class Tutor:
         """
         clock = Clock()
         question = checked(question)
-        spoken = language.detect(question, default=_spoken_before(history))
+        spoken = language.asked_for(question) or language.detect(question, default=_spoken_before(history))
+        about, history = _again(question, history)
 
         reply = smalltalk.reply(question, spoken, self.retriever.starters)
         if reply:
             yield from _short(Answer(question, reply, False, spoken), clock)
             return
 
-        found = self.retriever.search(question, history)
+        found = self.retriever.search(about, history)
         clock.retrieved()
         entries = [e for h in found.hits if (e := self.retriever.entry(h.passage.entry_id)).definition]
         if not found.covered or not entries:
             yield from _short(self._refuse(question, spoken, found), clock)
             return
 
-        plan = prompt.plan_answer(question, entries)
+        plan = prompt.plan_answer(about, entries)
         cited: list[Citation] = []
         withheld: list[str] = []
         shown: list[str] = []
+        left: list[str] = []
         usage: dict[str, Any] = {}
-        with _Generation(self.llm, prompt.messages(plan, question), usage, stopped) as generated:
-            for sentence, verdict in self._verified(plan, generated, clock):
+        with _Generation(self.llm, prompt.messages(plan, about), usage, stopped) as generated:
+            for sentence, verdict in self._verified(plan, generated):
                 if not verdict.supported:
                     withheld.append(sentence)
                     continue
                 assert verdict.passage is not None
                 marker = _cite(cited, verdict.passage, verdict.quote)
-                shown.append(f"{sentence} [{marker}]")
+                said = self.translator.render(sentence, spoken)
+                if said is None:
+                    left.append(sentence)
+                shown.append(f"{said or sentence} [{marker}]")
+                clock.spoke()
                 yield Delta(("" if len(shown) == 1 else " ") + shown[-1], tuple(c for c in cited if c.marker == marker))
                 if len(shown) == SENTENCES:
                     break
+        if note := self.translator.note(spoken, len(left), len(shown), history):
+            shown.append(note)
+            yield Delta(f" {note}")
         yield Answer(
             question,
             " ".join(shown),
             False,
-            spoken,
+            language.detect(" ".join(left)) if left else spoken,
             tuple(cited),
             self._terms(found, skip={c.entry_id for c in cited}),
             tuple(withheld),
@@ -94,14 +109,11 @@ class Tutor:
             clock.timings(usage),
         )
 
-    def _verified(
-        self, plan: prompt.Plan, generated: Iterator[str], clock: Clock
-    ) -> Iterator[tuple[str, verify.Verdict]]:
+    def _verified(self, plan: prompt.Plan, generated: Iterator[str]) -> Iterator[tuple[str, verify.Verdict]]:
         """The opening, which is the glossary's own, then each new sentence of the model with its verdict.
 
         When the model adds nothing that stands, the glossary goes on where the opening left off.
         """
-        clock.spoke()
         own = verify.sentences(plan.opening_passage.text)
         yield plan.opening, verify.Verdict(True, plan.opening_passage, plan.opening)
         quoted = {plan.opening}
@@ -145,7 +157,16 @@ def checked(question: str) -> str:
 
 def _spoken_before(history: Sequence[Turn]) -> str:
     asked = [t.content for t in history if t.role == "user"]
-    return language.detect(asked[-1]) if asked else "nb"
+    return language.asked_for(asked[-1]) or language.detect(asked[-1]) if asked else "nb"
+
+
+def _again(question: str, history: Sequence[Turn]) -> tuple[str, Sequence[Turn]]:
+    """What to answer: the last real question, with what went before it, where this one only asks for a language."""
+    if language.only_asks_for(question):
+        for place in range(len(history) - 1, -1, -1):
+            if history[place].role == "user" and not language.only_asks_for(history[place].content):
+                return history[place].content, history[:place]
+    return question, history
 
 
 def _short(answer: Answer, clock: Clock) -> Iterator[Event]:

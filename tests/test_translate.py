@@ -1,0 +1,175 @@
+"""Answers in the form that the student asked in: nynorsk by Apertium, and the notes where it cannot be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Scripted
+
+from tutor import nynorsk
+from tutor.nynorsk import INSTALL, Nynorsk, mode_file
+from tutor.translate import Translator
+from tutor.tutor import Tutor
+from tutor.types import Answer, Delta, Entry, Section, Turn
+
+BOOSTING = Entry("boosting", "boosting", (Section("", "…"),), {"en": ("boosting",), "nn": ("boosting",)})
+ACCURACY = Entry("accuracy", "nøyaktighet", (Section("", "…"),), {"nn": ("nøyaktigheit",), "en": ("accuracy",)})
+OPENING = "Dropout slår av tilfeldige noder i hvert steg av treningen."
+OPENING_NYNORSK = "Dropout slår av tilfeldige nodar i kvart steg av treningen."
+"""As the pretended Apertium has it."""
+
+
+def use_mode(monkeypatch: pytest.MonkeyPatch, mode: Path | None) -> None:
+    monkeypatch.setattr(nynorsk, "mode_file", lambda: mode)
+    monkeypatch.setattr("tutor.translate.mode_file", lambda: mode)
+    nynorsk._pipe().stop()
+
+
+@pytest.fixture
+def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A pipe of one program that knows a few words, run as Apertium's is: fed and flushed by NULs."""
+    mode = tmp_path / "pretend.mode"
+    changes = ["ikke/ikkje", "hver/kvar", "boosting/*buosting", "feil/#feil", "fire/5", "ingen vei/en vei"]
+    mode.write_text("sed -u '" + "; ".join(f"s/{change}/g" for change in changes) + "'")
+    use_mode(monkeypatch, mode)
+    yield mode
+    nynorsk._pipe().stop()
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_mode(monkeypatch, None)
+
+
+def test_a_sentence_goes_through_and_comes_back(pretend: Path) -> None:
+    assert Nynorsk([]).translate("Det er ikke likt for hver.") == "Det er ikkje likt for kvar."
+
+
+def test_marks_of_unknown_words_are_taken_away_and_names_restored(pretend: Path) -> None:
+    assert Nynorsk([]).translate("Her er boosting.") == "Her er buosting."
+    assert Nynorsk([BOOSTING]).translate("Her er boosting.") == "Her er boosting."
+
+
+@pytest.mark.parametrize(
+    "kept", ["$\\frac{a}{b}_{ikke}$", "`ikke()`", "ikke_hver", "ikke()", "a*b # ~ [1]", "$$ikke$$"]
+)
+def test_formulas_and_code_never_reach_apertium(pretend: Path, kept: str) -> None:
+    assert Nynorsk([]).translate(f"Bruk {kept} hver gang.") == f"Bruk {kept} kvar gang."
+
+
+@pytest.mark.parametrize("sentence", ["Dette er feil.", "Det er fire igjen av 5.", "Det går ingen vei."])
+def test_what_came_out_changed_is_not_shown(pretend: Path, sentence: str) -> None:
+    assert Nynorsk([]).translate(sentence) is None
+
+
+def test_a_pipe_that_died_is_started_again(pretend: Path) -> None:
+    translate = Nynorsk([]).translate
+    assert translate("Ja, ikke.") == "Ja, ikkje."
+    process = nynorsk._pipe()._process
+    assert process
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert translate("Nei, ikke.") == "Nei, ikkje."
+
+
+def test_a_pipe_that_hangs_is_given_up(pretend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend.write_text("sleep 60")
+    monkeypatch.setattr(nynorsk, "PATIENCE", 0.2)
+    began = time.monotonic()
+    assert Nynorsk([]).translate("Det er ikke slik.") is None
+    assert time.monotonic() - began < 5
+    assert nynorsk._pipe()._process is None
+
+
+def test_a_nynorsk_question_gets_a_nynorsk_answer_with_quotes_as_they_stand(
+    tutor: Tutor, scripted: Scripted, pretend: Path
+) -> None:
+    scripted.enqueue("")
+    *deltas, answer = tutor.stream("Kva er dropout?")
+    assert isinstance(answer, Answer)
+    assert answer.language == "nn"
+    assert answer.text.startswith(OPENING_NYNORSK)
+    assert answer.citations[0].quote == OPENING
+    assert "".join(d.text for d in deltas if isinstance(d, Delta)) == answer.text
+
+
+def test_without_apertium_the_answer_is_bokmaal_and_says_why_once(
+    tutor: Tutor, scripted: Scripted, missing: None
+) -> None:
+    scripted.enqueue("", "")
+    answer = tutor.ask("Kva er dropout?")
+    assert answer.language == "nb"
+    assert answer.text.startswith(OPENING)
+    assert answer.text.endswith("Eg svarar på bokmål fordi programmet Apertium ikkje er installert her.")
+    history = [Turn("user", "Kva er dropout?"), Turn("assistant", answer.text)]
+    assert "Apertium" not in tutor.ask("Kva er regularisering?", history).text
+
+
+def test_bokmaal_needs_no_apertium(tutor: Tutor, scripted: Scripted, missing: None) -> None:
+    scripted.enqueue("")
+    answer = tutor.ask("Hva er dropout?")
+    assert (answer.language, "Apertium" in answer.text) == ("nb", False)
+
+
+def test_the_last_answer_again_in_another_form(tutor: Tutor, scripted: Scripted, pretend: Path) -> None:
+    scripted.enqueue("", "")
+    history = [Turn("user", "Hva er dropout?"), Turn("assistant", OPENING)]
+    answer = tutor.ask("på nynorsk, takk", history)
+    assert (answer.language, answer.refused) == ("nn", False)
+    assert answer.text.startswith(OPENING_NYNORSK)
+    history += [Turn("user", "på nynorsk, takk"), Turn("assistant", answer.text)]
+    back = tutor.ask("på norsk", history)
+    assert (back.language, back.text.startswith(OPENING)) == ("nb", True)
+
+
+def test_a_glossary_in_nynorsk_is_left_alone(missing: None) -> None:
+    sentence = "Vekta er ikkje den same kvar gong."
+    assert Translator([]).render(sentence, "nn") == sentence
+
+
+needs_apertium = pytest.mark.skipif(not mode_file(), reason=f"Apertium is not installed here: {INSTALL}")
+
+
+@pytest.mark.real
+@needs_apertium
+@pytest.mark.parametrize(
+    ("bokmaal", "expected"),
+    [
+        ("Jeg vet ikke hvorfor modellen ikke lærer noe.", "Eg veit ikkje kvifor modellen ikkje lærer noko."),
+        ("Boosting er ikke det samme som bagging.", "Boosting er ikkje det same som bagging."),
+        ("Nøyaktighet er andelen riktige svar.", "Nøyaktigheit er andelen rette svar."),
+        ("ROC-kurven viser hvordan nodene endrer seg.", "ROC-kurva viser korleis nodane endrar seg."),
+        (
+            "Leddet $\\lambda w$ trekker vekten 0,5 mot `w.zero_()`.",
+            "Leddet $\\lambda w$ trekkjer vekta 0,5 mot `w.zero_()`.",
+        ),
+        ("Modellen overtilpasser.", "Modellen overtilpassar."),
+    ],
+)
+def test_real_apertium(bokmaal: str, expected: str) -> None:
+    assert Nynorsk([BOOSTING, ACCURACY]).translate(bokmaal) == expected
+
+
+@pytest.mark.real
+@needs_apertium
+def test_real_apertium_on_the_whole_glossary() -> None:
+    """Nearly every sentence can be rendered, and at the median in no more than 50 ms."""
+    from tutor.glossary import read_glossary
+    from tutor.settings import shipped_glossary
+    from tutor.verify import sentences
+
+    entries = read_glossary(shipped_glossary()).entries
+    translate = Nynorsk(entries).translate
+    translate("Start.")
+    found, took = [], []
+    for sentence in [s for e in entries for s in sentences(e.definition)]:
+        began = time.perf_counter()
+        found.append(translate(sentence))
+        took.append(time.perf_counter() - began)
+    assert sum(f is None for f in found) <= 0.01 * len(found)
+    assert sorted(took)[len(took) // 2] <= 0.05
