@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from tutor.language import detect
 from tutor.types import Entry
 from tutor.verify import sentences
 from ui import concept_map, render
@@ -27,7 +28,7 @@ def make_glossary(desk: Desk) -> APIRouter:
     """The pages over the glossary of ``desk``'s tutor."""
     pages = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
     templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    templates.globals.update(block=_block, teaser=_teaser)
+    templates.globals.update(block=_block, teaser=_teaser, language_of=detect)
 
     def show(request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
         chosen = request.query_params.get("lang", "")
@@ -43,7 +44,7 @@ def make_glossary(desk: Desk) -> APIRouter:
         return HTMLResponse(page, status, headers={"Vary": "Accept-Language"})
 
     def entries() -> Sequence[Entry]:
-        return desk.tutor.retriever.index.entries
+        return desk.tutor.entries
 
     @pages.get("/ordliste")
     def overview(request: Request, q: str = "") -> HTMLResponse:

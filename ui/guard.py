@@ -51,12 +51,13 @@ class Guard:
             guarded = _translated(guarded, negotiate(headers.get("accept-language", "")))
         if scope["method"] == "GET" and path in PAGES + CONFIGS:
             query = parse_qs(scope["query_string"].decode("latin-1"))
-            language = negotiate(headers.get("accept-language", ""), query.get("lang", [""])[0])
+            chosen = query.get("lang", [""])[0]
+            language = negotiate(headers.get("accept-language", ""), chosen)
             scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
             root = scope.get("root_path", "")
             if path in PAGES:
                 compact = path == "/widget/"
-                await _Rewritten(self.app, guarded, lambda p: rewrite(p, language, nonce, root, compact))(
+                await _Rewritten(self.app, guarded, lambda p: rewrite(p, language, nonce, root, compact, chosen))(
                     scope, receive
                 )
             else:

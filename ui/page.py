@@ -25,8 +25,11 @@ def localise(page: str, language: str) -> str:
     return TOKEN.sub(words, page)
 
 
-def rewrite(page: str, language: str, nonce: str, root: str, compact: bool) -> str:
-    """Gradio's index.html as the student gets it. ``root`` is the path of the app, without a slash at the end."""
+def rewrite(page: str, language: str, nonce: str, root: str, compact: bool, chosen: str = "") -> str:
+    """Gradio's index.html as the student gets it. ``root`` is the path of the app, without a slash at the end.
+
+    A language that was ``chosen`` in the address goes along to the glossary.
+    """
     page = LEFT_OUT.sub("", localise(page, language))
     size = "compact" if compact else "full"
     page = page.replace('lang="en"', f'lang="{language}" data-language="{language}" class="{size}"', 1)
@@ -39,11 +42,16 @@ def rewrite(page: str, language: str, nonce: str, root: str, compact: bool) -> s
         f'<script defer src="{root}/ui/chat.js"></script>'
     )
     page = page.replace("</head>", f"{head}</head>", 1)
-    page = re.sub(r"(<body[^>]*>)", lambda m: m[1] + _header(language, root, compact), page, count=1)
+    page = re.sub(
+        r"(<body[^>]*>)",
+        lambda m: m[1] + _header(language, root, compact, f"?lang={chosen}" if chosen in LANGUAGES else ""),
+        page,
+        count=1,
+    )
     return re.sub(r"<script(?=[\s>])", f'<script nonce="{nonce}"', page)
 
 
-def _header(language: str, root: str, compact: bool) -> str:
+def _header(language: str, root: str, compact: bool, keep: str) -> str:
     """The top of the page, which stands at once while Gradio's script loads."""
 
     def say(key: str) -> str:
@@ -55,7 +63,7 @@ def _header(language: str, root: str, compact: bool) -> str:
         return f'<a href="?lang={code}" {name}>{code.upper()}</a>'
 
     target = ' target="_blank" rel="noopener"' if compact else ""
-    glossary = f'<a href="{root}/ordliste"{target}>{say("glossary")}</a>'
+    glossary = f'<a href="{root}/ordliste{keep}"{target}>{say("glossary")}</a>'
     return (
         '<header class="top">'
         f"<h1{' class=unseen' if compact else ''}>{say('title')}</h1>"

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, ValidationError
 
+from tutor.language import detect
 from tutor.types import Answer, Citation, Delta, Turn
 from ui import render
 from ui.texts import text
@@ -150,7 +151,7 @@ class View:
         return f'<p class="unseen" role="status" aria-live="polite">{said}</p>'
 
     def _exchange(self, number: int, e: Exchange, last: bool) -> str:
-        parts = [f'<div class="said">{self._cited(number, e)}</div>'] if e.text else []
+        parts = [f'<div class="said" lang="{detect(e.text)}">{self._cited(number, e)}</div>'] if e.text else []
         if e.note or e.state == "working":
             parts.append(f'<p class="note">{escape(e.note) or self.say("working")}</p>')
         if e.sources:
@@ -196,7 +197,8 @@ class View:
         href = f"{self.up}ordliste/{quote(s.entry_id)}?sitat={quote(s.quote[:600])}#sitat"
         return (
             f'<li id="k{number}-{s.marker}" tabindex="-1"><span class="number" aria-hidden="true">{s.marker}</span>'
-            f"<div><strong>{escape(s.term)}</strong><blockquote>{render.inline(s.quote)}</blockquote>"
+            f'<div><strong>{escape(s.term)}</strong><blockquote lang="{detect(s.quote)}">'
+            f"{render.inline(s.quote)}</blockquote>"
             f'<a href="{escape(href)}" target="_blank" rel="noopener">{self.say("open_entry")}'
             f'<span class="unseen">: {escape(s.term)} ({self.say("new_tab")})</span></a></div></li>'
         )

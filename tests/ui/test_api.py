@@ -203,7 +203,9 @@ def test_an_allowed_origin_and_our_own_may_ask(web: TestClient) -> None:
         "/gradio_api/proxy=https://ond.example", "/gradio_api/run/ask", "/gradio_api/call/ask", "/docs", "/robots.txt",
         "/ui/../app.py", "/ui/%2e%2e/app.py", "/assets/../../gradio/routes.py", "/assets/%2e%2e/%2e%2e/routes.py",
         "/static/..%2f..%2froutes.py", "/ordliste/..%2f..%2fetc%2fpasswd", "/widget/gradio_api/file=/etc/passwd",
-        "/ui/..%5capp.py", "//etc/passwd", "/gradio_api/stream/x", "/gradio_api/vibe-code", "/gradio_api/runs",
+        "/ui/..%5capp.py", "/ordliste/kart/..%2f..%2fetc",
+        "/api/feedback/..%2f..%2fetc%2fpasswd", "/ui/map.js/../app.py",
+        "//etc/passwd", "/gradio_api/stream/x", "/gradio_api/vibe-code", "/gradio_api/runs",
     ],
 )  # fmt: skip
 def test_paths_that_are_not_there(web: TestClient, path: str) -> None:

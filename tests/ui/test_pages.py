@@ -188,6 +188,18 @@ def test_the_page_is_in_one_language_and_loads_nothing_foreign(web: TestClient, 
     assert "no-store" in response.headers["cache-control"]
 
 
+def test_a_chosen_language_goes_along(web: TestClient) -> None:
+    assert 'href="/ordliste?lang=nn"' in web.get("/", params={"lang": "nn"}).text
+    assert 'href="/ordliste"' in web.get("/", params={"lang": '"><script>'}).text
+
+
+def test_text_in_another_language_than_the_page_s_is_marked_as_such() -> None:
+    exchange = Exchange(question="What is dropout?")
+    exchange.finish(Answer("?", "Noder slås av. [1]", False, "en", (Citation("1", "d", "D", "What it is for."),)))
+    html = View("en", "./").conversation([exchange])
+    assert '<div class="said" lang="nb">' in html and '<blockquote lang="en">' in html
+
+
 def test_behind_a_proxy_every_address_has_the_root_path() -> None:
     with client(opened(make_tutor(SMALL, Slow())), root_path="/veileder") as web:
         for path in ("/veileder/", "/veileder/widget/", "/veileder/ordliste"):

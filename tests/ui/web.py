@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -34,9 +34,9 @@ NASTY = Entry(
 class Library(Shelf):
     """A shelf whose entries can be listed."""
 
-    @property
-    def index(self) -> Any:
-        return SimpleNamespace(entries=tuple(self.entries.values()))
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        super().__init__(entries)
+        self.index = SimpleNamespace(entries=tuple(entries))
 
 
 class Slow(Scripted):
