@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ask serve test browser check eval eval-retrieval eval-claims eval-fidelity audit bench docs screenshots lighthouse clean
+.PHONY: ask serve test browser apertium check eval eval-retrieval eval-claims eval-languages eval-fidelity audit bench docs screenshots lighthouse clean
 
 ask: $(READY)
 	$(BIN)/tutor ask "$(or $(Q),hva er weight decay?)"
@@ -12,7 +12,7 @@ ask: $(READY)
 serve: $(READY)
 	$(BIN)/tutor serve
 
-test: $(READY) browser
+test: $(READY) browser apertium
 	$(BIN)/pytest
 
 # Chromium for the browser tests, where we may install it; the tests say so when it is missing.
@@ -20,6 +20,12 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "Chromium is missing and cannot be installed here: the browser tests are left out."
+
+# Apertium for answers in nynorsk, likewise.
+apertium:
+	@test -e /usr/share/apertium/modes/nob-nno_e.mode || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq apertium apertium-nno-nob >/dev/null; } \
+	  || echo "Apertium is missing and cannot be installed here: its tests are left out."
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -29,6 +35,9 @@ check: $(READY)
 
 eval-retrieval: $(READY)
 	$(BIN)/python -m evals.retrieval
+
+eval-languages: $(READY)
+	$(BIN)/python -m evals.languages
 
 eval-claims: $(READY)
 	$(BIN)/python -m evals.claims

@@ -173,3 +173,9 @@ def test_real_apertium_on_the_whole_glossary() -> None:
         took.append(time.perf_counter() - began)
     assert sum(f is None for f in found) <= 0.01 * len(found)
     assert sorted(took)[len(took) // 2] <= 0.05
+
+
+def test_doctor_tells_how_to_get_nynorsk(missing: None) -> None:
+    from tutor.doctor import _nynorsk
+
+    assert INSTALL in _nynorsk().value

@@ -31,7 +31,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Every finding, without changing or fetching anything."""
-    return [*_machine(settings), *_packages(), *_set_up(settings), _web()]
+    return [*_machine(settings), *_packages(), *_set_up(settings), _nynorsk(), _web()]
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
@@ -97,6 +97,15 @@ def _set_up(settings: Settings) -> Iterator[Finding]:
         yield _tried("Språkmodell", model, "tutor models pull")
     yield _tried("Ordliste", glossary, "tutor index STI")
     yield _index(settings)
+
+
+def _nynorsk() -> Finding:
+    """Not needed to run: without Apertium a nynorsk question is answered in bokmål."""
+    from tutor.nynorsk import INSTALL, mode_file
+
+    found = mode_file()
+    missing = f"Apertium mangler, så spørsmål på nynorsk får svar på bokmål. Installer det med: {INSTALL}"
+    return Finding("Nynorsk", f"Apertium ({found.stem})" if found else missing)
 
 
 def _web() -> Finding:
