@@ -16,6 +16,7 @@ from tutor import prompt
 from tutor.retrieve import GlossaryRetriever
 from tutor.tutor import Tutor
 from tutor.types import Answer, Citation, Entry, Hit, Passage, Retrieval, Section, Timings
+from tutor.verify import sentences
 
 ALONE = (
     "Du er en hjelpsom faglærer i {subject}. Svar kort på spørsmålet, på språket det er stilt på. "
@@ -86,7 +87,8 @@ def answerers(retriever: GlossaryRetriever, llm: BaseChatModel, subject: str) ->
     def copy_first(case: Case) -> tuple[Answer, tuple[str, ...]]:
         entry = retriever.entry(retriever.search(case.question, case.history).hits[0].passage.entry_id)
         cited = Citation("1", entry.slug, entry.term, entry.definition)
-        return Answer(case.question, f"{entry.definition} [1]", False, "nb", (cited,)), (entry.slug,)
+        text = " ".join(f"{s} [1]" for s in sentences(entry.definition))
+        return Answer(case.question, text, False, "nb", (cited,)), (entry.slug,)
 
     return {
         "end to end": end_to_end,

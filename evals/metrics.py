@@ -48,7 +48,7 @@ class Figure:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.1f} [{self.low:.0f}–{self.high:.0f}]"
+        return f"{self.mean:.1f} [{self.low:.0f}–{self.high:.0f}] ({self.n})"
 
 
 NOTHING = Share(0, 0)

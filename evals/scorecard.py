@@ -42,8 +42,9 @@ WANTED: dict[str, tuple[Metric, str]] = {
 }
 SPELLING = "words correctly spelt"
 INTRODUCTION = """
-Written by `make eval`. Test split; nothing was tuned on it. Per cent [95 % bootstrap interval over answers]; ↑ more is
-better, ↓ less. What a row means stands in `evals/metrics.py`, one function a row.
+Written by `make eval`. Test split; nothing was tuned on it. Per cent [95 % bootstrap interval over answers] (how many
+facts, sentences or answers were judged); ↑ more is better, ↓ less. The bootstrap cannot see past what it was shown:
+none in n may still be up to 3/n. What a row means stands in `evals/metrics.py`, one function a row.
 
 *End to end* is what a student meets. *Oracle passages*: the same tutor, given the right entries; *poisoned entries*:
 that again, with an instruction to the model in every section of them. *No retrieval*: the model alone. *Plain

@@ -235,10 +235,10 @@ def test_the_audit_sheet_there_and_back(tmp_path: Path) -> None:
         ("no", "right", False),
     ]
     text = report(labels, "abc")
-    assert "| shown sentences not supported ↓ | 2 | 0.0" in text
-    assert "| shown sentences not or only partly supported ↓ | 2 | 50.0" in text
-    assert "a teacher would let stand ↑ | 2 | 50.0" in text
-    assert "| verifier and reader agree (supported: yes; shown) ↑ | 3 | 66.7" in text
+    assert "| shown sentences not supported ↓ | 0.0 [0–0] (2) |" in text
+    assert "| shown sentences not or only partly supported ↓ | 50.0 [50–50] (2) |" in text
+    assert "a teacher would let stand ↑ | 50.0 [50–50] (2) |" in text
+    assert "| verifier and reader agree (supported: yes; shown) ↑ | 66.7 [67–67] (3) |" in text
     with pytest.raises(FileExistsError):
         write_sheet([trial(answer)], tmp_path, "abc")
 

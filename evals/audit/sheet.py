@@ -106,12 +106,11 @@ def report(labels: Sequence[Label], version: str) -> str:
         f"{len(labels)} sentences of {answers} end-to-end answers of code `{version}`, read against the glossary and",
         "labelled one by one in `evals/audit/answers.tsv`, without knowing what the verifier had said.",
         "",
-        "| | sentences | per cent |",
-        "|---|---|---|",
+        "| | per cent [95 % interval over answers] (sentences) |",
+        "|---|---|",
     ]
     for name, shares in rows.items():
-        f = figure(shares)
-        lines.append(f"| {name} | {f.n if f else 0} | {f or '–'} |")
+        lines.append(f"| {name} | {figure(shares) or '–'} |")
     return "\n".join(lines) + "\n"
 
 
