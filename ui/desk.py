@@ -149,6 +149,8 @@ class Desk:
         for work in self._line:
             if (work.question, work.history) == (question, history) and not work.stopped:
                 return work
+        if len(self._line) >= self.settings.longest_queue:
+            raise Refused("queue", retry_after=10)
         if self._places is None:
             self._at_once = getattr(tutor.llm, "students", 1)
             self._places = asyncio.Semaphore(self._at_once)
@@ -170,8 +172,6 @@ class Desk:
             raise Refused("empty")
         if len(question) > self.settings.longest_question:
             raise Refused("long")
-        if len(self._line) >= self.settings.longest_queue:
-            raise Refused("queue", retry_after=10)
         self._count(client)
         return question
 
