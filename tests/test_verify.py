@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
+from pathlib import Path
 
 import pytest
 
 from tutor.types import Passage
-from tutor.verify import check, sentences, stream_sentences
+from tutor.verify import check, evidence, score, sentences, stream_sentences, thresholds
 
 SPLIT = {
     "Dropout er nyttig. Det virker.": ["Dropout er nyttig.", "Det virker."],
@@ -92,3 +94,73 @@ def test_other_numbers_negations_directions_and_facts_are_stopped(claim: str) ->
 
 def test_without_passages_nothing_is_supported() -> None:
     assert not check("Dropout slår av noder.", []).supported
+
+
+LIGHT = Passage(
+    "fyr#0",
+    "fyr",
+    "fyrlykt",
+    "",
+    "Sektorlyset viser hvitt der leia er trygg, og rødt der skipet må snu. De fleste norske fyr ble automatiske før "
+    "2006. Bjørn Lange ledet ofte arbeidet på kysten. Et fyr med høyere tårn ses på lengre avstand.",
+)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Det var Bjørn Lange som ofte ledet arbeidet på kysten.",
+        "Dei fleste norske fyra vart automatiske før 2006.",
+        "Sektorlyset syner kvitt der leia er trygg.",
+        "Fyr med høyere tårn kan ses på lengre avstand.",
+    ],
+)
+def test_an_honest_rewording_passes_with_the_closest_sentence_as_its_quote(claim: str) -> None:
+    verdict = check(claim, [PASSAGE, LIGHT])
+    assert verdict.supported
+    assert verdict.passage is LIGHT
+    assert verdict.quote in sentences(LIGHT.text)
+
+
+@pytest.mark.parametrize(
+    ("claim", "kind"),
+    [
+        ("Dei fleste norske fyra vart automatiske før 1996.", "number"),
+        ("Det var Henrik Berg som ofte ledet arbeidet på kysten.", "name"),
+        ("Dei fleste norske fyra vart ikkje automatiske før 2006.", "negation"),
+        ("Fyr med høyere tårn kan ses på kortere avstand.", "direction"),
+        ("Det var alltid Bjørn Lange som ledet arbeidet på kysten.", "scope"),
+    ],
+)
+def test_what_disagrees_is_stopped_for_its_own_reason(claim: str, kind: str) -> None:
+    assert kind in evidence(claim, LIGHT).disagreements
+    assert score(claim, LIGHT)[0] == -math.inf
+    assert not check(claim, [LIGHT]).supported
+
+
+def test_roles_turned_round_cost_points_unless_the_sentence_is_passive() -> None:
+    turbine = Passage("a", "a", "turbin", "", "Vannet driver turbinen mot generatoren.")
+    assert evidence("Generatoren driver turbinen mot vannet.", turbine).features["roles turned"]
+    assert not evidence("Mot generatoren drives turbinen av vannet.", turbine).features["roles turned"]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    ["Sektorlyset viser rødt der leia er trygg, og hvitt der skipet må snu.", "Fyr bruker linser av glass."],
+)
+def test_swapped_and_added_words_are_stopped(claim: str) -> None:
+    assert not check(claim, [LIGHT]).supported
+
+
+def test_every_sentence_of_the_glossary_supports_itself() -> None:
+    entries = Path(__file__).parents[1] / "corpus" / "dyp-laering"
+    for path in sorted(entries.glob("*.md"))[::9]:
+        body = path.read_text(encoding="utf-8").split("---", 2)[2]
+        passage = Passage(path.stem, path.stem, path.stem, "", body)
+        for sentence in sentences(body):
+            if any(character.isalpha() for character in sentence) and not sentence.startswith("#"):
+                assert check(sentence, [passage]).supported, sentence
+
+
+def test_the_strict_threshold_is_the_stricter() -> None:
+    assert thresholds()["strict"] > thresholds()["balanced"]

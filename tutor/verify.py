@@ -99,6 +99,11 @@ def score(claim: str, passage: Passage) -> tuple[float, str]:
     return learned.bias + sum(learned.weights[k] * v for k, v in found.features.items()), found.quote
 
 
+def thresholds() -> dict[str, float]:
+    """The least score that passes: ``strict`` is what ``check`` asks for, ``balanced`` only for comparison."""
+    return {"strict": _learned().strict, "balanced": _learned().balanced}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What speaks for a claim and against it, and the sentence that holds most of its words."""
@@ -166,6 +171,7 @@ def _is_copy(claim: str, sentence: str) -> bool:
         and _numbers(claim) <= _numbers(sentence)
         and all(name in sentence for name in NAME.findall(claim))
         and _odd(said) == _odd(there)
+        and PASSIVE.intersection(said) <= set(there)
         and not _opposed(said, set(there))
     )
 
