@@ -94,6 +94,7 @@ def test_other_numbers_negations_directions_and_facts_are_stopped(claim: str) ->
 
 def test_without_passages_nothing_is_supported() -> None:
     assert not check("Dropout slår av noder.", []).supported
+    assert not check("Dropout slår av noder.", [Passage("tom#0", "tom", "tom", "", "")]).supported
 
 
 LIGHT = Passage(

@@ -120,6 +120,8 @@ def evidence(claim: str, passage: Passage) -> Evidence:
     for sentence in split:
         if _is_copy(claim, sentence):
             return Evidence(sentence, True, [], {})
+    if not split:
+        return Evidence("", False, ["no passage"], {})
     laid = [_places(content, _content(s)) for s in split]
     places, quote = max(zip(laid, split, strict=True), key=lambda pair: sum(p is not None for p in pair[0]))
     term, whole = _content(passage.term), _content(passage.text)
@@ -240,7 +242,7 @@ def _content(text: str) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def _word(word: str) -> str:
-    [stem] = stems(word) or [word]
+    stem = (stems(word) or [word])[0]
     same = _learned().same
     return same.get(word) or same.get(stem) or stem
 
