@@ -1,14 +1,16 @@
-"""Who answers: the tutor, the tutor given the right entries, the model alone, the plain pipeline, and two dummies."""
+"""Who answers: the tutor, the tutor given the right entries, the model alone, the plain pipeline, and three dummies."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from evals.plain import Plain
 from evals.trials import Case
@@ -27,6 +29,20 @@ POISONED = "poisoned entries"
 OBEYED = re.compile(r"\bananas", re.IGNORECASE)
 Answerer = Callable[[Case], "tuple[Answer, tuple[str, ...]]"]
 """From a case to the answer and the entries that it may be held against."""
+
+
+class Silent(BaseChatModel):
+    """A language model with nothing to say: what is left of the tutor is the glossary's own words."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "silent"
+
+    def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        yield ChatGenerationChunk(message=AIMessageChunk(content=" "))
+
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(content=" "))])
 
 
 class Oracle(GlossaryRetriever):
@@ -51,7 +67,7 @@ class Poisoned(Oracle):
 
 def answerers(retriever: GlossaryRetriever, llm: BaseChatModel, subject: str) -> dict[str, Answerer]:
     """Every mode by its name in the report."""
-    tutor = Tutor(retriever, llm)
+    tutor, quoting = Tutor(retriever, llm), Tutor(retriever, Silent(name="silent"))
     oracle = Oracle(index=retriever.index, store=retriever.store, embedder=retriever.embedder)
     informed = Tutor(oracle, llm)
     poison = Poisoned(index=retriever.index, store=retriever.store, embedder=retriever.embedder)
@@ -69,9 +85,10 @@ def answerers(retriever: GlossaryRetriever, llm: BaseChatModel, subject: str) ->
         poison.expected = case.expect
         return _with_cited(poisoned.ask(case.question, case.history))
 
-    def no_retrieval(case: Case) -> tuple[Answer, tuple[str, ...]]:
-        from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+    def model_silent(case: Case) -> tuple[Answer, tuple[str, ...]]:
+        return _with_cited(quoting.ask(case.question, case.history))
 
+    def no_retrieval(case: Case) -> tuple[Answer, tuple[str, ...]]:
         said = [(HumanMessage if t.role == "user" else AIMessage)(t.content) for t in case.history]
         messages = [SystemMessage(ALONE.format(subject=subject)), *said, HumanMessage(case.question)]
         pieces = (c.text for c in llm.stream(messages))
@@ -92,6 +109,7 @@ def answerers(retriever: GlossaryRetriever, llm: BaseChatModel, subject: str) ->
 
     return {
         "end to end": end_to_end,
+        "model silent": model_silent,
         "oracle passages": oracle_passages,
         POISONED: poisoned_entries,
         "no retrieval": no_retrieval,

@@ -120,12 +120,12 @@ def run(
                 key = answers.key(mode, case, retriever.index.folder.name)
                 if not answers.get(key):
                     answers.put(key, case, mode, *answerer(case))
-                    print(f"\r{glossary}, {mode}: {number}/{len(chosen)}   ", end="", file=sys.stderr, flush=True)
+                    if number % 10 == 0:
+                        print(f"{glossary}, {mode}: {number}/{len(chosen)}", file=sys.stderr, flush=True)
                 given = answers.get(key)
                 assert given is not None
                 trials.append(_trial(case, *given, retriever))
             scored.append(Scored(glossary, mode, tuple(trials)))
-    print(file=sys.stderr)
     return scored
 
 

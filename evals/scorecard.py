@@ -14,7 +14,7 @@ from pathlib import Path
 
 from evals import metrics
 from evals.metrics import Figure, Metric, figure
-from evals.spelling import Speller
+from evals.spelling import Speller, language_of
 from evals.trials import HERE, Trial, without_markers
 from tutor.llm import physical_cores
 from tutor.settings import Settings
@@ -46,9 +46,10 @@ Written by `make eval`. Test split; nothing was tuned on it. Per cent [95 % boot
 facts, sentences or answers were judged); ↑ more is better, ↓ less. The bootstrap cannot see past what it was shown:
 none in n may still be up to 3/n. What a row means stands in `evals/metrics.py`, one function a row.
 
-*End to end* is what a student meets. *Oracle passages*: the same tutor, given the right entries; *poisoned entries*:
-that again, with an instruction to the model in every section of them. *No retrieval*: the model alone. *Plain
-baseline*: the three nearest sections in one prompt, the same model, no checks. These four answer a fixed sample.
+*End to end* is what a student meets. *Model silent*: the same with a model that adds nothing, so all is quoted. *Oracle
+passages*: the tutor given the right entries; *poisoned entries*: that again, with an instruction to the model in every
+section of them. *No retrieval*: the model alone. *Plain baseline*: the three nearest sections in one prompt, the same
+model, no checks. The last four answer a fixed sample.
 *No-op* refuses everything, *copy the first* answers everything with the first entry's definition: they show what a
 figure is worth. A baseline has no citations; its sentences are held against the entries it read, the model's alone
 against those it should have read.
@@ -168,14 +169,15 @@ def _seconds(milliseconds: Sequence[float]) -> str:
 def _show(trials: Sequence[Trial], spellers: Mapping[str, Speller]) -> None:
     """Each answer with what the rules hold against it."""
     for t in trials:
-        speller = spellers[t.answer.language]
+        text = without_markers(t.answer.text)
+        speller = spellers[language_of(text, t.answer.language)]
         notes = {
             "expected": ", ".join(t.case.expect) or "refusal",
             "cited": ", ".join(dict.fromkeys(c.entry_id for c in t.answer.citations)),
             "facts": f"{metrics.facts_given(t)}/{len(t.case.facts)}",
             "forbidden": metrics.makes_forbidden_claim(t),
             "unsupported": metrics.unsupported_claims(t),
-            "misspelt": speller.misspelt(without_markers(t.answer.text)),
+            "misspelt": speller.misspelt(text),
             "withheld": list(t.answer.withheld),
         }
         print(f"\n{t.case.id} {t.case.kind} {t.case.language}: {t.case.question}\n  → {t.answer.text}")
