@@ -9,13 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Scripted
+from conftest import Scripted, Shelf
 
+from evals.languages import kept_facts
 from tutor import nynorsk
+from tutor.glossary import read_glossary
+from tutor.language import detect
 from tutor.nynorsk import INSTALL, Nynorsk, mode_file
-from tutor.translate import Translator
+from tutor.settings import shipped_glossary
+from tutor.translate import Translator, read_english
 from tutor.tutor import Tutor
 from tutor.types import Answer, Delta, Entry, Section, Turn
+from tutor.verify import sentences
 
 BOOSTING = Entry("boosting", "boosting", (Section("", "…"),), {"en": ("boosting",), "nn": ("boosting",)})
 ACCURACY = Entry("accuracy", "nøyaktighet", (Section("", "…"),), {"nn": ("nøyaktigheit",), "en": ("accuracy",)})
@@ -127,9 +132,56 @@ def test_the_last_answer_again_in_another_form(tutor: Tutor, scripted: Scripted,
     assert (back.language, back.text.startswith(OPENING)) == ("nb", True)
 
 
+def test_an_english_question_gets_the_english_of_the_glossary_and_norwegian_quotes(
+    shelf: Shelf, scripted: Scripted
+) -> None:
+    english = "Dropout turns off random nodes in each step of training."
+    tutor = Tutor(shelf, scripted, {OPENING: english})  # type: ignore[arg-type]
+    answer = tutor.ask("What is dropout?")
+    assert (answer.text, answer.language) == (f"{english} [1]", "en")
+    assert [c.quote for c in answer.citations] == [OPENING]
+    assert scripted.asked == []
+    how = tutor.ask("How does dropout work?")
+    assert how.text.startswith(f"{english} [1] The glossary says more about this in Norwegian")
+
+
+def test_an_answer_all_in_english_says_so(shelf: Shelf, scripted: Scripted) -> None:
+    scripted.enqueue("")
+    english = {s: f"The English of number {n}." for n, s in enumerate(sentences(shelf.entry("dropout").definition))}
+    answer = Tutor(shelf, scripted, english).ask("What is dropout?")  # type: ignore[arg-type]
+    assert (answer.language, "Norwegian" in answer.text) == ("en", False)
+
+
+def test_english_that_a_teacher_has_not_written_stays_norwegian_and_is_explained_once(
+    tutor: Tutor, scripted: Scripted
+) -> None:
+    scripted.enqueue("", "")
+    answer = tutor.ask("What is dropout?")
+    assert (answer.language, answer.text.startswith(OPENING)) == ("nb", True)
+    assert answer.text.endswith("I answer in Norwegian here, because the glossary does not have this in English.")
+    history = [Turn("user", "What is dropout?"), Turn("assistant", answer.text)]
+    assert "because" not in tutor.ask("What is regularisering?", history).text
+
+
+def test_lines_that_are_no_pair_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "english.tsv").write_text("Hei.\tHello.\n\nbare norsk\na\tb\tc\n", encoding="utf-8")
+    assert read_english(tmp_path) == {"Hei.": "Hello."}
+    assert read_english(tmp_path / "ordliste.txt") == {}
+
+
+def test_the_english_that_ships_is_of_sentences_in_the_glossary_and_keeps_their_facts() -> None:
+    entries = read_glossary(shipped_glossary()).entries
+    english = read_english(shipped_glossary())
+    defining = [s for e in entries for s in sentences(e.definition)]
+    assert sum(s in english for s in defining) >= 0.95 * len(defining)
+    for norwegian, translated in english.items():
+        assert detect(translated, default="en") == "en", translated
+        assert kept_facts(norwegian, translated) == [], translated
+
+
 def test_a_glossary_in_nynorsk_is_left_alone(missing: None) -> None:
     sentence = "Vekta er ikkje den same kvar gong."
-    assert Translator([]).render(sentence, "nn") == sentence
+    assert Translator([], {}).render(sentence, "nn") == sentence
 
 
 needs_apertium = pytest.mark.skipif(not mode_file(), reason=f"Apertium is not installed here: {INSTALL}")
@@ -159,10 +211,6 @@ def test_real_apertium(bokmaal: str, expected: str) -> None:
 @needs_apertium
 def test_real_apertium_on_the_whole_glossary() -> None:
     """Nearly every sentence can be rendered, and at the median in no more than 50 ms."""
-    from tutor.glossary import read_glossary
-    from tutor.settings import shipped_glossary
-    from tutor.verify import sentences
-
     entries = read_glossary(shipped_glossary()).entries
     translate = Nynorsk(entries).translate
     translate("Start.")

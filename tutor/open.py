@@ -42,9 +42,10 @@ def open_tutor(settings: Settings | None = None, report: Report | None = None, s
     settings = settings or load_settings()
     llm = open_llm(settings, report, students)
 
+    from tutor.translate import read_english
     from tutor.tutor import Tutor
 
-    return Tutor(open_retriever(settings, report), llm)
+    return Tutor(open_retriever(settings, report), llm, read_english(settings.glossary))
 
 
 def open_served(settings: Settings, report: Report | None = None) -> Tutor:

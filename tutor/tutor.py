@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tutor import language, prompt, smalltalk, verify
 from tutor.errors import UsageError
 from tutor.translate import Translator
-from tutor.types import Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
+from tutor.types import DEFINITION, Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -29,8 +30,11 @@ OWN_SENTENCES = 3
 class Tutor:
     """Answers questions from one glossary. Holds no conversation: the caller passes the history."""
 
-    def __init__(self, retriever: GlossaryRetriever, llm: BaseChatModel) -> None:
-        self.retriever, self.llm = retriever, llm
+    def __init__(
+        self, retriever: GlossaryRetriever, llm: BaseChatModel, english: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """``english``: what sentences of the glossary are in English."""
+        self.retriever, self.llm, self.english = retriever, llm, english
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -39,7 +43,7 @@ class Tutor:
 
     @cached_property
     def translator(self) -> Translator:
-        return Translator(self.entries)
+        return Translator(self.entries, self.english)
 
     def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
         """The whole answer at once. Raises as ``stream``."""
@@ -78,9 +82,10 @@ class Tutor:
         withheld: list[str] = []
         shown: list[str] = []
         left: list[str] = []
+        english = self._in_english(plan) if spoken == "en" else []
         usage: dict[str, Any] = {}
         with _Generation(self.llm, prompt.messages(plan, about), usage, stopped) as generated:
-            for sentence, verdict in self._verified(plan, generated):
+            for sentence, verdict in english or self._verified(plan, generated):
                 if not verdict.supported:
                     withheld.append(sentence)
                     continue
@@ -94,7 +99,8 @@ class Tutor:
                 yield Delta(("" if len(shown) == 1 else " ") + shown[-1], tuple(c for c in cited if c.marker == marker))
                 if len(shown) == SENTENCES:
                     break
-        if note := self.translator.note(spoken, len(left), len(shown), history):
+        more = bool(english) and plan.opening not in self.english
+        if note := self.translator.note(spoken, len(left), len(shown), more, history):
             shown.append(note)
             yield Delta(f" {note}")
         yield Answer(
@@ -126,6 +132,15 @@ class Tutor:
         if len(quoted) == 1:
             for sentence in own[1:OWN_SENTENCES]:
                 yield sentence, verify.Verdict(True, plan.opening_passage, sentence)
+
+    def _in_english(self, plan: prompt.Plan) -> list[tuple[str, verify.Verdict]]:
+        """The opening where it is in English, else the definitions of what is asked about, as far as they are."""
+        asked = [p for p in plan.passages if plan.kind == "compare" or p.entry_id == plan.opening_passage.entry_id]
+        quotes = [(plan.opening, plan.opening_passage)]
+        if plan.opening not in self.english or plan.opening_passage.section == DEFINITION:
+            defining = [p for p in asked if p.section == DEFINITION]
+            quotes = [(s, p) for p in defining for s in verify.sentences(p.text) if s in self.english]
+        return [(text, verify.Verdict(True, passage, text)) for text, passage in quotes]
 
     def _refuse(self, question: str, spoken: str, found: Retrieval) -> Answer:
         terms = self._terms(found)
