@@ -15,6 +15,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
 from tutor.glossary import read_glossary
+from tutor.nynorsk import mode_file
 from tutor.retrieve import GlossaryRetriever
 from tutor.types import Entry
 
@@ -43,7 +44,7 @@ def answers(ready: SimpleNamespace) -> list[dict[str, Any]]:
 def test_a_question(ready: SimpleNamespace, answers: list[dict[str, Any]], number: int) -> None:
     (_, language, slug), answer = QUESTIONS[number], answers[number]
     assert answer["id"] == number
-    assert answer["language"] == language
+    assert answer["language"] == ("nb" if language == "nn" and slug and not mode_file() else language)
     assert answer["refused"] is (slug is None)
     assert bool(answer["citations"]) is (slug is not None)
     if slug:
