@@ -104,7 +104,7 @@ def test_jsonl_keeps_ids_histories_and_goes_on_after_a_bad_line(
     assert list(first) == list(second) == ANSWER
     assert (first["id"], second["id"], empty["id"], broken["id"]) == ("a", 7, "tom", None)
     assert (first["language"], "I answer in Norwegian" in first["answer"]) == ("nb", False)
-    assert (second["language"], "I answer in Norwegian" in second["answer"]) == ("nb", True)  # no English in this glossary
+    assert (second["language"], "I answer in Norwegian" in second["answer"]) == ("nb", True)
     assert [(t.role, t.content) for t in shelf.histories[1]] == [(t["role"], t["content"]) for t in history]
     assert "Linje 2" in broken["error"]
     assert "tomt" in empty["error"]
