@@ -21,10 +21,13 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from evals.cases import shipped
 from tutor.errors import ModelError, UsageError
+from tutor.glossary import read_glossary
 from tutor.llm import LlamaCppChat, make_llm
 from tutor.models import DEFAULT_LLM, model_path
-from tutor.settings import Settings
+from tutor.settings import Settings, shipped_glossary
+from tutor.states import States
 
 INSTRUCTED = [SystemMessage("Du svarer på norsk med ett ord."), HumanMessage("Hva heter hovedstaden i Norge?")]
 
@@ -59,6 +62,28 @@ def test_a_server_is_used_where_one_is_set(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def llama(weights: Path) -> LlamaCppChat:
     return LlamaCppChat(model_path=model_path(weights, DEFAULT_LLM), n_ctx=2048, max_tokens=40)
+
+
+@pytest.mark.real
+def test_what_is_kept_changes_no_answer(weights: Path, tmp_path: Path) -> None:
+    """On the dev split; ``python -m evals.speed`` does the same for a hundred questions and the whole tutor."""
+    entries = {e.slug: e for e in read_glossary(shipped_glossary()).entries}
+    path = model_path(weights, DEFAULT_LLM)
+    kept = LlamaCppChat(model_path=path, n_ctx=1024, max_tokens=16, students=3, states=tmp_path)
+    bare = LlamaCppChat(model_path=path, n_ctx=1024, max_tokens=16, states=tmp_path / "none", states_mb=0)
+    asked = [c for c in shipped("dev") if c.kind == "comparison" and len(c.relevant) == 2][:2]
+    hits = 0
+    for case in asked:
+        for slugs in (sorted(case.relevant), sorted(case.relevant, reverse=True), sorted(case.relevant)):
+            sources = "\n\n".join(entries[slug].definition for slug in slugs)
+            messages = [INSTRUCTED[0], HumanMessage(f"Kilder:\n\n{sources}\n\n{case.question}")]
+            with_states, without = kept.invoke(messages), bare.invoke(messages)
+            bare._engine.states = States(None, 0)
+            assert with_states.text == without.text
+            assert with_states.usage_metadata and without.usage_metadata
+            assert without.usage_metadata["input_token_details"]["cache_read"] == 0
+            hits += with_states.usage_metadata["input_token_details"]["cache_read"] > 0
+    assert hits >= len(asked)
 
 
 @pytest.mark.real
