@@ -9,7 +9,7 @@ from pathlib import Path
 from tutor.types import Turn
 
 HERE = Path(__file__).parent
-NEEDS_ALL = frozenset({"comparison", "choice"})
+NEEDS_ALL = frozenset({"comparison", "choice", "both"})
 """Kinds for which every relevant entry is needed; for the others any one of them is right."""
 ORIGINAL = HERE / "original.tsv"
 
@@ -52,3 +52,24 @@ def shipped(split: str) -> list[Case]:
 def second() -> list[Case]:
     """The cases on the second glossary (databases): test only, never used for tuning."""
     return load_cases(HERE / "second" / "cases.jsonl")
+
+
+def dialogues(split: str) -> list[Case]:
+    """Every turn of the dialogues of one split, with all that was said before it.
+
+    Kind: ``opening``, ``turn``, ``both`` (needs all its entries), ``uncovered`` or ``smalltalk``.
+    """
+    folder = HERE / "cases"
+    lines = (folder / "dialogues-split.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    chosen = {i for i, s in (line.split("\t") for line in lines) if s == split}
+    cases = []
+    for line in (folder / "dialogues.jsonl").read_text(encoding="utf-8").splitlines():
+        dialogue = json.loads(line)
+        said: tuple[Turn, ...] = ()
+        for number, turn in enumerate(dialogue["turns"] if dialogue["id"] in chosen else ()):
+            kind = "uncovered" if not turn["relevant"] else "both" if turn.get("all") else "turn" if said else "opening"
+            kind = "smalltalk" if turn.get("smalltalk") else kind
+            id_ = f"{dialogue['id']}/{number + 1}"
+            cases.append(Case(id_, kind, turn["user"], frozenset(turn["relevant"]), said, split))
+            said = (*said, Turn("user", turn["user"]), Turn("assistant", turn["assistant"]))
+    return cases

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from evals.cases import Case, shipped
+from evals.cases import Case, dialogues, shipped
 from evals.train_embedder import TRAIN, entries_by_subject
 from tutor import intents as learned_intents
 from tutor import smalltalk
@@ -116,10 +116,12 @@ def fit(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict[str, Any]:
     weights().clear()
     weights().update(fitted)
 
-    turns: list[Rows] = [
-        (retriever.follow_up(c.question, rows[c.id], c.history), right[c.id]) for c in covered if c.history
-    ]
-    fitted["follow_up"] = _named(FOLLOW_UP, fit_logit(turns, L2_FOLLOW_UP))
+    spoken = [c for c in cases if c.covered and c.history]
+    fitted["follow_up"] = dict.fromkeys(FOLLOW_UP, 0.0) | {"alone": 1.0}
+    for _ in range(2):  # the second time what earlier turns were about is told by weights that are fitted
+        weights().update(fitted)
+        turns: list[Rows] = [(retriever.follow_up(c.question, rows[c.id], c.history), right[c.id]) for c in spoken]
+        fitted["follow_up"] = _named(FOLLOW_UP, fit_logit(turns, L2_FOLLOW_UP))
     print(f"follow-ups: {cross_validated(turns, L2_FOLLOW_UP):.3f} right first, cross-validated over {len(turns)}")
     for name, share in ablation(turns, FOLLOW_UP, L2_FOLLOW_UP).items():
         print(f"  without {name:16} {share:.3f}")
@@ -161,7 +163,7 @@ def main() -> None:
     retriever = open_retriever(load_settings(glossary=shipped_glossary()))
     fit_intents(retriever).save(learned_intents.FILE)
     learned_intents.intents.cache_clear()
-    fitted = fit(retriever, shipped("dev"))
+    fitted = fit(retriever, [*shipped("dev"), *dialogues("dev")])
     WEIGHTS.write_text(json.dumps(fitted, indent=1) + "\n")
 
 

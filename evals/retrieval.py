@@ -13,15 +13,18 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from evals.cases import HERE, NEEDS_ALL, ORIGINAL, Case, second, shipped
-from tutor import smalltalk
+from evals.cases import HERE, NEEDS_ALL, ORIGINAL, Case, dialogues, second, shipped
+from tutor import judge, smalltalk
 from tutor.lexical import stems
+from tutor.llm import make_llm
 from tutor.open import open_retriever
 from tutor.retrieve import LEGS, GlossaryRetriever, weights
 from tutor.settings import load_settings, shipped_glossary
@@ -86,13 +89,25 @@ def all_in_top_three(case: Case, ranking: Sequence[str]) -> float:
     return float(case.relevant <= set(ranking[:3]))
 
 
-def judge_coverage(retriever: GlossaryRetriever, cases: Sequence[Case]) -> dict[str, list[float]]:
-    """Confidence by case kind, small talk left out (it never reaches the retriever)."""
-    found: dict[str, list[float]] = defaultdict(list)
+def judge_coverage(retriever: GlossaryRetriever, llm: Any, cases: Sequence[Case]) -> dict[str, list[Judged]]:
+    """What the retriever, and the model's second look, say by case kind; small talk is left out."""
+    found: dict[str, list[Judged]] = defaultdict(list)
     for case in cases:
         if case.kind != "smalltalk" and not smalltalk.reply(case.question, "nb", ("",)):
-            found[case.kind].append(retriever.search(case.question, case.history).confidence)
+            alone = retriever.search(case.question, case.history)
+            best = retriever.entry(alone.hits[0].passage.entry_id)
+            answered = judge.covered(llm, alone, best, case.question, case.history)
+            found[case.kind].append(Judged(alone.confidence, alone.covered, answered))
     return found
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The retriever's probability that a question is covered, its verdict, and the verdict with the second look."""
+
+    confidence: float
+    alone: bool
+    together: bool
 
 
 def original_cases() -> list[Case]:
@@ -159,32 +174,54 @@ class Report:
             times.append((time.perf_counter() - began) * 1000)
         self.say(f"\nA query takes {statistics.median(times):.0f} ms at the median (embedding included).")
 
-    def coverage(self, title: str, retriever: GlossaryRetriever, cases: Sequence[Case]) -> None:
-        """AUROC, errors at the shipped threshold, and the reliability plot."""
-        found = judge_coverage(retriever, cases)
-        covered = [p for kind, ps in found.items() for p in ps if not kind.startswith("uncovered")]
-        outside = [p for kind, ps in found.items() for p in ps if kind.startswith("uncovered")]
+    def coverage(self, title: str, retriever: GlossaryRetriever, llm: Any, cases: Sequence[Case]) -> None:
+        """AUROC, the errors of the retriever alone and with the model's second look, and the reliability plot."""
+        found = judge_coverage(retriever, llm, cases)
+        right = [j for kind, js in found.items() for j in js if not kind.startswith("uncovered")]
+        wrong = [j for kind, js in found.items() for j in js if kind.startswith("uncovered")]
+        covered, outside = [j.confidence for j in right], [j.confidence for j in wrong]
         threshold = weights()["threshold"]
         auroc = roc_auc_score([1] * len(covered) + [0] * len(outside), covered + outside)
         self.say(f"\n### {title}: covered or not\n")
         self.say(
             f"AUROC {auroc:.4f} over {len(covered)} covered and {len(outside)} uncovered; threshold {threshold}.\n"
         )
-        self.say("| | n | per cent [95 % interval] |\n|---|---|---|")
-        rows = {"false refusals": [float(p < threshold) for p in covered]}
-        rows["uncovered answered"] = [float(p >= threshold) for p in outside]
+        self.say("| per cent [95 % interval] | n | retriever alone | with the model's second look |\n|---|---|---|---|")
+        rows = {"false refusals": [(not j.alone, not j.together) for j in right]}
+        rows["uncovered answered"] = [(j.alone, j.together) for j in wrong]
         for kind in sorted(k for k in found if k.startswith("uncovered")):
-            rows[f"{kind} answered"] = [float(p >= threshold) for p in found[kind]]
-        for name, values in rows.items():
-            self.say(f"| {name} | {len(values)} | {_cell(values)} |")
-            self.figures[f"{title}, {name}"] = interval(values)[0]
+            rows[f"{kind} answered"] = [(j.alone, j.together) for j in found[kind]]
+        for name, pairs in rows.items():
+            alone, together = ([float(pair[n]) for pair in pairs] for n in (0, 1))
+            self.say(f"| {name} | {len(pairs)} | {_cell(alone)} | {_cell(together)} |")
+            self.figures[f"{title}, {name}"] = interval(together)[0]
         self.figures[f"{title}, AUROC"] = float(auroc)
         _reliability(covered, outside, PICTURES / f"reliability-{title.split()[0].lower()}.png")
 
-    def small_talk(self, cases: Sequence[Case]) -> None:
+    def dialogues(self, retriever: GlossaryRetriever, cases: Sequence[Case]) -> None:
+        """Each turn of a conversation: a right entry first, or every entry that is needed among the first three."""
+        self.say("\n### shipped: conversations\n")
+        self.say("| turn | n | right, per cent [95 % interval] |\n|---|---|---|")
+        right: dict[str, list[float]] = defaultdict(list)
+        for case in (c for c in cases if c.covered):
+            hits = [h.passage.entry_id for h in retriever.search(case.question, case.history).hits]
+            metric = all_in_top_three if case.kind in NEEDS_ALL else first_right
+            right[case.kind].append(metric(case, hits))
+        for kind, values in [*right.items(), ("all", [v for vs in right.values() for v in vs])]:
+            self.say(f"| {kind} | {len(values)} | {_cell(values)} |")
+            self.figures[f"conversations, {kind}"] = interval(values)[0]
+
+    def small_talk(self, retriever: GlossaryRetriever, cases: Sequence[Case]) -> None:
         """Small talk gets its short answer, and nothing else does."""
-        answered = [float(smalltalk.reply(c.question, "nb", ("",)) is not None) for c in cases if c.kind == "smalltalk"]
-        mistaken = [float(smalltalk.reply(c.question, "nb", ("",)) is not None) for c in cases if c.covered]
+
+        def friendly(case: Case) -> float:
+            if smalltalk.reply(case.question, "nb", ("",)):
+                return 1.0
+            refused = not retriever.search(case.question, case.history).covered
+            return float(refused and bool(smalltalk.meant(retriever.intents(case.question), "nb", ("",))))
+
+        answered = [friendly(c) for c in cases if c.kind == "smalltalk"]
+        mistaken = [friendly(c) for c in cases if c.covered]
         self.say(f"\nSmall talk answered as such {_cell(answered)}; questions taken for small talk {_cell(mistaken)}.")
         self.figures["small talk answered"] = interval(answered)[0]
 
@@ -244,11 +281,13 @@ def main() -> int:
     cases = shipped("test")
     retriever = open_retriever(load_settings(glossary=shipped_glossary()))
     report.ranking("shipped", retriever, cases)
-    report.coverage("shipped", retriever, cases)
-    report.small_talk(cases)
+    report.dialogues(retriever, dialogues("test"))
+    llm = make_llm(load_settings())
+    report.coverage("shipped", retriever, llm, cases)
+    report.small_talk(retriever, cases)
     retriever = open_retriever(load_settings(glossary=SECOND))
     report.ranking("second", retriever, second())
-    report.coverage("second", retriever, second())
+    report.coverage("second", retriever, llm, second())
     if ORIGINAL_FILE.is_file():
         retriever = open_retriever(load_settings(glossary=ORIGINAL_FILE))
         report.ranking("original", retriever, original_cases())

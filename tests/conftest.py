@@ -17,12 +17,13 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from tutor.embed import Embedder
 from tutor.glossary import read_glossary
 from tutor.index import Index, build_index, items_of, load_index
-from tutor.lexical import grams
+from tutor.lexical import grams, words
 from tutor.models import DEFAULT_LLM, model_path
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings, default_home
@@ -104,6 +105,18 @@ class Shelf:
     def entry(self, slug: str) -> Entry:
         return self.entries[slug]
 
+    def asked_about(self, question: str, found: Retrieval) -> list[Entry]:
+        named = [e for e in self.entries.values() if any(n.lower() in question.lower() for n in e.names)]
+        return named or [self.entry(found.hits[0].passage.entry_id)]
+
+    def nearness(self, question: str) -> Callable[[Sequence[str]], list[float]]:
+        """The share of the question's words that a sentence holds."""
+        asked = set(words(question))
+        return lambda texts: [len(asked & set(words(t))) / max(1, len(asked)) / 20 for t in texts]
+
+    def intents(self, question: str) -> dict[str, float]:
+        return {}
+
 
 class ToyEmbedder(Embedder):
     """Counts letter pairs into 64 boxes: no weights, but like texts lie near each other."""
@@ -117,6 +130,9 @@ class ToyEmbedder(Embedder):
 
     def embed_documents(self, texts: list[str], progress: Any = None) -> list[list[float]]:
         return [self.embed_query(text) for text in texts]
+
+    def query_vector(self, text: str) -> NDArray[np.float32]:
+        return np.array(self.embed_query(text), np.float32)
 
     def embed_query(self, text: str) -> list[float]:
         vector = np.zeros(64)
@@ -136,9 +152,11 @@ class ToyStore(Store):
         return [(int(i), float(near[i])) for i in np.argsort(-near, kind="stable")[:k]]
 
 
-def write_toy_store(folder: Path, url: str, collection: str, embedder: Any, texts: Any, progress: Any = None) -> None:
+def write_toy_store(folder: Path, url: str, collection: str, embedder: Any, texts: Any, progress: Any = None) -> Any:
     folder.mkdir()
-    np.save(folder / "vectors.npy", np.array(embedder.embed_documents(texts)))
+    vectors = np.array(embedder.embed_documents(texts), np.float32)
+    np.save(folder / "vectors.npy", vectors)
+    return vectors
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 from conftest import Scripted, Shelf
 
 from tutor.errors import UsageError
-from tutor.tutor import LONGEST_QUESTION, OWN_SENTENCES, Tutor
+from tutor.plan import WHOLE
+from tutor.tutor import LONGEST_QUESTION, Tutor
 from tutor.types import Answer, Delta, Entry, Turn
 from tutor.verify import sentences
 
@@ -76,7 +77,7 @@ def test_a_silent_model_leaves_the_glossary_s_own_words(tutor: Tutor, scripted: 
     scripted.enqueue("")
     answer = tutor.ask("Hva er dropout?")
     assert answer.text.startswith(f"{OPENING} [1]")
-    assert [c.quote for c in answer.citations] == sentences(answer_section(tutor, "dropout"))[:OWN_SENTENCES]
+    assert [c.quote for c in answer.citations] == sentences(answer_section(tutor, "dropout"))[:WHOLE]
 
 
 def answer_section(tutor: Tutor, slug: str) -> str:

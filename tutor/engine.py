@@ -19,6 +19,7 @@ from tutor.states import Layout, States, keys, piece_ends
 class Job:
     """One answer to write: what is asked for, and how far it has come. Iterate for its text.
 
+    With ``options`` nothing is written: ``scores`` gets the logit of each of these tokens as the next one.
     ``cached``: prompt tokens that were not evaluated again; ``made``: tokens written, the one that ends
     the answer not counted; ``reason``: «stop» or «length». ``cancelled`` stops it at the next token.
     """
@@ -27,6 +28,8 @@ class Job:
     max_tokens: int
     temperature: float = 0.0
     stop: tuple[str, ...] = ()
+    options: tuple[int, ...] = ()
+    scores: tuple[float, ...] = ()
     cached: int = 0
     made: int = 0
     reason: str = "stop"
@@ -198,7 +201,10 @@ class Engine:
         w.done = end
         if len(w.ends) > 1 and end == w.ends[-2]:
             self._keep(w)
-        if last:
+        if last and w.job.options:
+            w.job.scores = self.llama.logits(end - start - 1, w.job.options)
+            self._leave(w)
+        elif last:
             self._say(w, self.llama.sample(w.sampler.chain, end - start - 1))
 
     def _say(self, w: _Writing, token: int) -> None:

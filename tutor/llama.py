@@ -106,6 +106,11 @@ class Llama:
         """The token that ``sampler`` picks after ``row`` of what was decoded last."""
         return int(c.llama_sampler_sample(sampler, self._context, row))
 
+    def logits(self, row: int, tokens: Sequence[int]) -> tuple[float, ...]:
+        """The logits of ``tokens`` after ``row`` of what was decoded last."""
+        found = c.llama_get_logits_ith(self._context, row)
+        return tuple(float(found[token]) for token in tokens)
+
     def clear(self, sequence: int, start: int = 0) -> None:
         """Forget ``sequence`` from position ``start``."""
         c.llama_memory_seq_rm(self._memory, sequence, start, -1)

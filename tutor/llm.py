@@ -159,6 +159,16 @@ class LlamaCppChat(BaseChatModel):
         for front in fronts(self._engine, [self._prompt(c) for c in conversations]):
             self._engine.prepare(front)
 
+    def choose(self, messages: list[BaseMessage], options: Sequence[str]) -> tuple[float, ...]:
+        """The logits of ``options``, by the first token of each, as the beginning of the answer."""
+        from tutor.engine import Job
+
+        self.load()
+        firsts = tuple(self._engine.llama.tokenize(option, special=False)[0] for option in options)
+        job = self._engine.submit(Job(self._prompt(messages), max_tokens=1, options=firsts))
+        list(job)
+        return tuple(job.scores)
+
     def _prompt(self, messages: list[BaseMessage]) -> list[int]:
         """The conversation in the model's own chat template, as token ids."""
         prefill = ""

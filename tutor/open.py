@@ -69,11 +69,12 @@ def read_ahead(tutor: Tutor) -> None:
     """Let the model read every definition while nobody asks, so that no student waits for it."""
     from tutor import prompt
     from tutor.llm import LlamaCppChat
+    from tutor.plan import plan_answer
 
     if isinstance(tutor.llm, LlamaCppChat):
         entries = [e for e in tutor.entries if e.definition]
         asked = [(f"Hva er {e.term}?", e) for e in entries]
-        tutor.llm.prepare([prompt.messages(prompt.plan_answer(q, [e]), q) for q, e in asked])
+        tutor.llm.prepare([prompt.messages(plan_answer(q, [e], lambda texts: [0.0] * len(texts)), q) for q, e in asked])
 
 
 def open_llm(settings: Settings, report: Report | None = None, students: int = 1) -> Any:

@@ -8,7 +8,7 @@ follow-up also weighs what the conversation was about and how the entries are re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from langchain_core.retrievers import BaseRetriever
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from tutor import prompt
 from tutor.embed import Embedder
 from tutor.index import Index
 from tutor.intents import asking, intents
 from tutor.language import STOPWORDS
 from tutor.lexical import Bm25, grams, stems, words
 from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores
+from tutor.plan import kind_of
 from tutor.store import Store
 from tutor.types import Entry, Hit, Retrieval, Turn
 
@@ -33,6 +35,12 @@ WEIGHTS = Path(__file__).parent / "weights.json"
 EVERYDAY = Path(__file__).parent / "everyday.txt"
 NEAREST = 250
 """Vectors fetched from Chroma for a question."""
+RIVAL = 0.2
+"""An entry is asked about when it is at least so probable, the best one being 1 …"""
+NAMED = 0.9
+"""… or when its name stands in the question, at least so alike."""
+LOOK_BACK = 4
+"""Turns of a conversation that count."""
 CALLED = 3.0
 """Log-odds by which an entry leads when its name is all that the question holds."""
 
@@ -48,7 +56,21 @@ LEGS = (
     "dense_mean",
     "learned",
 )
-FOLLOW_UP = ("alone", "together", "again", "related", "mentioned")
+FOLLOW_UP = (
+    "alone",
+    "together",
+    "topic",
+    "again",
+    "again_bare",
+    "again_more",
+    "again_other",
+    "earlier",
+    "related",
+    "mentioned",
+    "mentioned_bare",
+    "mentioned_other",
+    "before",
+)
 COVERAGE = (
     "score",
     "margin",
@@ -60,7 +82,8 @@ COVERAGE = (
     "strange_share",
     "strange_any",
     "grams_held",
-    "short",
+    "talking",
+    "bare",
     "asking",
 )
 
@@ -82,7 +105,7 @@ class GlossaryRetriever(BaseRetriever):
         evidence = self.evidence(question)
         log_odds = self._ranked(question, evidence, history)
         order = np.argsort(-log_odds, kind="stable")[:k]
-        confidence = probability(self.coverage(question, evidence, log_odds))
+        confidence = probability(self.coverage(question, evidence, log_odds, history))
         share = np.exp(log_softmax(log_odds))
         hits = tuple(Hit(self.index.items[self.first_item[int(n)]], float(share[n])) for n in order)
         return Retrieval(hits, confidence, confidence >= weights()["threshold"])
@@ -90,6 +113,36 @@ class GlossaryRetriever(BaseRetriever):
     def entry(self, slug: str) -> Entry:
         """The entry with this id; KeyError when there is none."""
         return self.index.entries[self.position[slug]]
+
+    def nearness(self, question: str) -> Callable[[Sequence[str]], list[float]]:
+        """A function from sentences to how near each is to ``question`` (cosine)."""
+
+        def near(texts: Sequence[str]) -> list[float]:
+            meaning = self.embedder.query_vector(question)
+            return [float(self._sentence(text) @ meaning) for text in texts]
+
+        return near
+
+    def _sentence(self, text: str) -> NDArray[np.float32]:
+        """The vector of a sentence of the glossary, computed once."""
+        if text not in self._sentences:
+            self._sentences[text] = self.embedder.query_vector(text)
+        return self._sentences[text]
+
+    @cached_property
+    def _sentences(self) -> dict[str, NDArray[np.float32]]:
+        return {}
+
+    def asked_about(self, question: str, found: Retrieval) -> list[Entry]:
+        """The best entry and those that are named or nearly as probable; for a comparison at least two."""
+        size = len(self.index.entries)
+        named = name_scores(self.names, question, size)[1]
+        least = 2 if kind_of(question) == "compare" else 1
+        return [
+            self.entry(h.passage.entry_id)
+            for n, h in enumerate(found.hits)
+            if n < least or h.score >= RIVAL * found.hits[0].score or named[self.position[h.passage.entry_id]] > NAMED
+        ]
 
     @property
     def starters(self) -> tuple[str, ...]:
@@ -148,31 +201,66 @@ class GlossaryRetriever(BaseRetriever):
 
     def follow_up(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> NDArray[np.float32]:
         """Features of each entry in a conversation, shape (entries, len(FOLLOW_UP))."""
+        turns = _turns(history)[-LOOK_BACK:]
+        topics: list[int] = []
+        answers: list[Scores] = []
+        for number, (asked, answer) in enumerate(turns):
+            rows = self._turn(asked, self.evidence(asked), turns[:number], topics, answers)
+            scores = rows @ vector("follow_up", FOLLOW_UP) if number else rows[:, 0]
+            topics.append(int(np.argmax(scores)))
+            answers.append(name_scores(self.names, answer, len(self.index.entries))[0])
+        return self._turn(question, evidence, turns, topics, answers)
+
+    def _turn(
+        self,
+        question: str,
+        evidence: NDArray[np.float32],
+        turns: Sequence[tuple[str, str]],
+        topics: Sequence[int],
+        answers: Sequence[Scores],
+    ) -> NDArray[np.float32]:
+        """``follow_up`` when it is known which entry each earlier turn was about, and what each answer named."""
         size = len(self.index.entries)
-        asked = [t.content for t in history if t.role == "user"][-1:] or [""]
-        answered = [t.content for t in history if t.role == "assistant"][-1:] or [""]
-        previous = int(np.argmax(fused(self.evidence(asked[0])))) if asked[0].strip() else 0
-        again = np.zeros(size, np.float32)
-        again[previous] = 1.0
+        again, earlier, related, mentioned, before = (np.zeros(size, np.float32) for _ in range(5))
+        asked = turns[-1][0] if turns else ""
+        if topics:
+            again[topics[-1]] = 1.0
+            related[list(self.relations[topics[-1]])] = 1.0
+            mentioned = answers[-1] * (1 - again)
+        for age, topic in enumerate(reversed(topics[:-1])):
+            earlier[topic] = max(earlier[topic], 0.5**age)
+        for names in answers[:-1]:
+            before = np.maximum(before, names)
         named = float(evidence[:, 1].max() > 0.4)
-        related = np.zeros(size, np.float32)
-        related[list(self.relations[previous])] = 1.0
-        mentioned = name_scores(self.names, answered[0], size)[0] * (1 - again)
+        bare = float(all(t in everyday() or t in STOPWORDS for t in stems(question)))
+        said = set(words(question))
+        more, other = (float(not said.isdisjoint(prompt.table("kinds")["follow_up"][w])) for w in ("more", "other"))
+        term = self.index.entries[topics[-1]].term if topics else ""
         columns = [
             log_softmax(fused(evidence)),
-            log_softmax(fused(self.evidence(f"{asked[0]} {question}"))),
+            log_softmax(fused(self.evidence(f"{asked} {question}"))),
+            log_softmax(fused(self.evidence(f"{term} {question}"))),
             again * (1 - named),
+            again * bare,
+            again * more * (1 - named),
+            again * other,
+            earlier,
             related,
             mentioned,
+            mentioned * bare,
+            mentioned * other,
+            before,
         ]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def coverage_of(self, question: str, history: Sequence[Turn] = ()) -> Scores:
         """``coverage`` from the question alone."""
         evidence = self.evidence(question)
-        return self.coverage(question, evidence, self._ranked(question, evidence, history))
+        return self.coverage(question, evidence, self._ranked(question, evidence, history), history)
 
-    def coverage(self, question: str, evidence: NDArray[np.float32], log_odds: Scores) -> Scores:
+    def coverage(
+        self, question: str, evidence: NDArray[np.float32], log_odds: Scores, history: Sequence[Turn] = ()
+    ) -> Scores:
         """What tells a covered question from one that is not, shape (len(COVERAGE),)."""
         ordered = np.sort(log_odds)[::-1]
         best = int(np.argmax(log_odds))
@@ -192,7 +280,8 @@ class GlossaryRetriever(BaseRetriever):
                 len(strange) / max(1, len(tokens)),
                 float(bool(strange)),
                 held_share(self.index.grams, pieces, best),
-                1.0 / (1 + len(content)),
+                float(bool(history)),
+                float(bool(history) and all(t in everyday() for t in tokens)),
                 asking(self.intents(question)),
             ],
             dtype=np.float32,
@@ -300,6 +389,17 @@ def probability(features: Scores) -> float:
     """The calibrated probability that the glossary covers the question (logistic regression)."""
     z = float(features @ vector("coverage", COVERAGE)) + weights()["coverage"]["intercept"]
     return 1.0 / (1.0 + float(np.exp(-np.clip(z, -30, 30))))
+
+
+def _turns(history: Sequence[Turn]) -> list[tuple[str, str]]:
+    """What was asked and what was answered, in order; an answer may be missing."""
+    pairs: list[tuple[str, str]] = []
+    for turn in history:
+        if turn.role == "user" and turn.content.strip():
+            pairs.append((turn.content, ""))
+        elif turn.role == "assistant" and pairs:
+            pairs[-1] = (pairs[-1][0], turn.content)
+    return pairs
 
 
 def log_softmax(scores: Scores) -> Scores:

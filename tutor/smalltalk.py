@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tutor import prompt
 from tutor.lexical import words
@@ -136,6 +136,29 @@ PATTERNS = {
     "hello": r"^\W*((hei|hallo|hi|hello)\W+)?(hvordan går det|korleis går det|how are you|går det bra|er du der)"
     r"( med deg)?( i dag)?\W*$",
 }
+
+
+INTENTS = {
+    "greeting": "hello",
+    "how-are-you": "hello",
+    "thanks": "thanks",
+    "praise": "thanks",
+    "goodbye": "bye",
+    "who-are-you": "who",
+    "what-can-you-do": "can",
+    "complaint": "sorry",
+}
+"""What answers which intent (``tutor/intents.py``)."""
+SURE = 0.5
+
+
+def meant(intents: Mapping[str, float], language: str, starters: Sequence[str]) -> str | None:
+    """The friendly answer to what no entry answers, when it is probably small talk; None otherwise."""
+    small = {name: p for name, p in intents.items() if name in INTENTS}
+    if sum(small.values()) < SURE:
+        return None
+    kind = INTENTS[max(small, key=small.__getitem__)]
+    return prompt.phrase(language, kind, terms=prompt.listed(language, starters))
 
 
 def reply(question: str, language: str, starters: Sequence[str]) -> str | None:

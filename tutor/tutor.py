@@ -9,8 +9,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tutor import language, prompt, smalltalk, verify
+from tutor import judge, language, prompt, smalltalk, verify
 from tutor.errors import UsageError
+from tutor.plan import Plan, plan_answer
 from tutor.translate import Translator
 from tutor.types import DEFINITION, Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
 
@@ -23,8 +24,6 @@ LONGEST_QUESTION = 2000
 """Characters. A question is a sentence or two; the context window has other uses."""
 SENTENCES = 7
 """The most that an answer has."""
-OWN_SENTENCES = 3
-"""The most that an answer has when all of it is the glossary's own."""
 
 
 class Tutor:
@@ -72,12 +71,16 @@ class Tutor:
 
         found = self.retriever.search(about, history)
         clock.retrieved()
-        entries = [e for h in found.hits if (e := self.retriever.entry(h.passage.entry_id)).definition]
-        if not found.covered or not entries:
+        entries = [e for e in self.retriever.asked_about(about, found) if e.definition]
+        if not entries or not judge.covered(self.llm, found, entries[0], about, history):
+            reply = smalltalk.meant(self.retriever.intents(question), spoken, self.retriever.starters)
+            if reply:
+                yield from _short(Answer(question, reply, False, spoken), clock)
+                return
             yield from _short(self._refuse(question, spoken, found), clock)
             return
 
-        plan = prompt.plan_answer(about, entries)
+        plan = plan_answer(about, entries, self.retriever.nearness(about))
         cited: list[Citation] = []
         withheld: list[str] = []
         shown: list[str] = []
@@ -99,7 +102,7 @@ class Tutor:
                 yield Delta(("" if len(shown) == 1 else " ") + shown[-1], tuple(c for c in cited if c.marker == marker))
                 if len(shown) == SENTENCES:
                     break
-        more = bool(english) and plan.opening not in self.english
+        more = bool(english) and any(q.text not in self.english for q in plan.opening)
         if note := self.translator.note(spoken, len(left), len(shown), more, history):
             shown.append(note)
             yield Delta(f" {note}")
@@ -115,30 +118,31 @@ class Tutor:
             clock.timings(usage),
         )
 
-    def _verified(self, plan: prompt.Plan, generated: Iterator[str]) -> Iterator[tuple[str, verify.Verdict]]:
+    def _verified(self, plan: Plan, generated: Iterator[str]) -> Iterator[tuple[str, verify.Verdict]]:
         """The opening, which is the glossary's own, then each new sentence of the model with its verdict.
 
         When the model adds nothing that stands, the glossary goes on where the opening left off.
         """
-        own = verify.sentences(plan.opening_passage.text)
-        yield plan.opening, verify.Verdict(True, plan.opening_passage, plan.opening)
-        quoted = {plan.opening}
+        for quote in plan.opening:
+            yield quote.text, verify.Verdict(True, quote.passage, quote.text)
+        quoted = {quote.text for quote in plan.opening}
+        opened = len(quoted)
         for sentence in verify.stream_sentences(generated):
             verdict = verify.check(sentence, plan.passages)
             if verdict.quote not in quoted or not verdict.supported:
                 yield sentence, verdict
             if verdict.supported:
                 quoted.add(verdict.quote)
-        if len(quoted) == 1:
-            for sentence in own[1:OWN_SENTENCES]:
-                yield sentence, verify.Verdict(True, plan.opening_passage, sentence)
+        if len(quoted) == opened:
+            for quote in plan.rest:
+                yield quote.text, verify.Verdict(True, quote.passage, quote.text)
 
-    def _in_english(self, plan: prompt.Plan) -> list[tuple[str, verify.Verdict]]:
-        """The opening where it is in English, else the definitions of what is asked about, as far as they are."""
-        asked = [p for p in plan.passages if plan.kind == "compare" or p.entry_id == plan.opening_passage.entry_id]
-        quotes = [(plan.opening, plan.opening_passage)]
-        if plan.opening not in self.english or plan.opening_passage.section == DEFINITION:
-            defining = [p for p in asked if p.section == DEFINITION]
+    def _in_english(self, plan: Plan) -> list[tuple[str, verify.Verdict]]:
+        """The opening where all of it is in English, else the definitions of its entries, as far as they are."""
+        quotes = [(q.text, q.passage) for q in plan.opening]
+        if not all(text in self.english for text, _ in quotes):
+            asked = {q.passage.entry_id for q in plan.opening}
+            defining = [p for p in plan.passages if p.entry_id in asked and p.section == DEFINITION]
             quotes = [(s, p) for p in defining for s in verify.sentences(p.text) if s in self.english]
         return [(text, verify.Verdict(True, passage, text)) for text, passage in quotes]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rapidfuzz import fuzz
 
 from tutor.language import detect
-from tutor.prompt import kind_of
+from tutor.plan import kind_of
 from tutor.types import Answer, Entry
 from ui.texts import text
 

@@ -23,8 +23,8 @@ MOST_TURNS = 30
 MARKER = re.compile(r" ?\[(\d{1,2})\]")
 NUMBERED = re.compile(r"(^|\] )(?:\d{1,2}\.|[-*]) (?=\S)")
 """A sentence that stood in a list carries its number along; in running text that is noise."""
-GLUE = "\N{WORD JOINER}"
-"""Keeps a marker on the line where its sentence ends."""
+CITED = re.compile(r"([^\s<>]{0,30}) ?\[(\d{1,2})\]")
+"""A marker and the end of the word before it, which stay on one line."""
 State = Literal["working", "writing", "done", "stopped", "failed"]
 
 
@@ -175,15 +175,16 @@ class View:
         terms = {s.marker: s.term for s in e.sources}
 
         def button(match: re.Match[str]) -> str:
-            marker = match[1]
+            word, marker = match.groups()
             if marker not in terms:
-                return f'<span class="cite">{marker}</span>'
+                return f'{word}<span class="cite">{marker}</span>'
             label = self.say("source", n=marker, term=terms[marker])
             target = f'data-source="k{number}-{marker}" aria-label="{label}"'
-            return f'{GLUE}<button type="button" class="cite" {target}>{marker}</button>'
+            drawn = f'<button type="button" class="cite" {target}>{marker}</button>'
+            return f'<span class="end">{word}{drawn}</span>'
 
         running = render.inline(NUMBERED.sub(r"\1", e.text))
-        return f"<p>{MARKER.sub(button, running)}</p>"
+        return f"<p>{CITED.sub(button, running)}</p>"
 
     def _sources(self, number: int, e: Exchange) -> str:
         terms = escape(", ".join(dict.fromkeys(s.term for s in e.sources)))

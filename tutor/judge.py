@@ -1,0 +1,56 @@
+"""The language model's second look, when the retriever is in doubt whether the glossary covers a question.
+
+The model never decides alone: its log-odds of «ja» against «nei» and the retriever's are added with
+weights fitted on the dev split (``evals/fit_judge.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tutor.prompt import table
+from tutor.retrieve import weights
+from tutor.types import Entry, Retrieval, Turn
+
+DOUBT = (0.05, 0.985)
+"""The retriever's confidence below and above which nobody else is asked."""
+
+
+def covered(llm: Any, found: Retrieval, entry: Entry, question: str, history: Sequence[Turn] = ()) -> bool:
+    """Does the glossary cover ``question``? ``entry`` is the best one found.
+
+    The retriever's word stands where it is sure, and where the model cannot give log-odds.
+    """
+    fitted = weights().get("judge")
+    if not fitted or not DOUBT[0] < found.confidence < DOUBT[1] or not hasattr(llm, "choose"):
+        return found.covered
+    return both(found.confidence, log_odds(llm, entry, question, history)) >= float(fitted["threshold"])
+
+
+def both(confidence: float, odds: float) -> float:
+    """The probability that the glossary covers the question, by the retriever and the model together."""
+    fitted = weights()["judge"]
+    z = fitted["intercept"] + fitted["retriever"] * logit(confidence) + fitted["model"] * odds
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))
+
+
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def log_odds(llm: Any, entry: Entry, question: str, history: Sequence[Turn] = ()) -> float:
+    """The model's log-odds that ``entry`` is about what is asked."""
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+    words = table("judge")
+    asked = [*[t.content for t in history if t.role == "user"][-1:], question]
+    shown = [*words["example"], {"entry": f"{entry.term}: {entry.definition}", "question": " … ".join(asked)}]
+    chat: list[Any] = [SystemMessage(words["system"].strip())]
+    for example in shown:
+        chat.append(HumanMessage(words["turn"].strip().format(**example)))
+        if "answer" in example:
+            chat.append(AIMessage(example["answer"]))
+    yes, no = llm.choose(chat, (words["yes"], words["no"]))
+    return float(yes - no)

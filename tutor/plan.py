@@ -1,0 +1,124 @@
+"""What an answer is made of: the sentences of the glossary it opens with, and what the model may read.
+
+The opening is the glossary's own, chosen by what is asked for: the section that answers that kind of
+question, and in it the sentence that is nearest to the question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tutor.prompt import table
+from tutor.types import Entry, Passage
+from tutor.verify import sentences
+
+ENTRIES_SHOWN = 2
+SECTIONS_SHOWN = 3
+"""Sections of the best entry that the model reads; the others lend their definition."""
+OPENING = 2
+"""Sentences an answer opens with, where it need not be more for them to be true …"""
+WHOLE = 4
+"""… and the most that is the glossary's own when the model adds nothing."""
+PREFERRED = 0.03
+"""Cosine by which a sentence of the section that a kind of question asks for is nearer than it is."""
+MISTAKE = "Vanlig misforståelse"
+"""Its first sentence is what is wrong: it is quoted from the start or not at all."""
+LEANS = re.compile(
+    r"(den|det|de|dette|disse|slik|da|derfor|dermed|så|men|og|hvis ikke|i stedet|ellers)\b", re.IGNORECASE
+)
+"""A sentence that begins so leans on the one before."""
+
+Near = Callable[[Sequence[str]], Sequence[float]]
+"""How near each sentence is to the question (cosine)."""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A sentence of the glossary and where it stands."""
+
+    text: str
+    passage: Passage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``passages`` are for the model; the answer begins with ``opening``, and the glossary goes on with ``rest``."""
+
+    kind: str
+    passages: tuple[Passage, ...]
+    opening: tuple[Quote, ...]
+    rest: tuple[Quote, ...]
+
+
+def kind_of(question: str) -> str:
+    """The kind of answer that ``question`` asks for, by the patterns in ``prompts/kinds.toml``."""
+    return str(next(k["name"] for k in table("kinds")["kind"] if re.search(k["pattern"], question.lower())))
+
+
+def plan_answer(question: str, entries: Sequence[Entry], near: Near) -> Plan:
+    """Choose passages and opening. ``entries``: the right one first, each with text."""
+    kind = kind_of(question)
+    titles = next(k["sections"] for k in table("kinds")["kind"] if k["name"] == kind)
+    best = passages_of(entries[0])
+    if kind in ("compare", "choose") and len(entries) > 1:
+        quoted = _both_sides(kind, entries[:2], near)
+    elif kind not in ("define", "simplify", "example"):
+        quoted = _nearest([p for p in best if p.section != "Eksempel"], titles, near)
+    else:
+        wanted = next((p for title in titles for p in best if p.section == title), best[0])
+        quoted = _from(wanted, 0)
+    used = [q.passage for q in quoted]
+    rest = [p for p in best if p.section != "Eksempel"]
+    chosen = list(dict.fromkeys([best[0], *used, *rest]))[: max(SECTIONS_SHOWN, 1 + len(set(used)))]
+    chosen += [passages_of(e)[0] for e in entries[1:ENTRIES_SHOWN] if passages_of(e)[0] not in chosen]
+    longest = 3 if kind in ("compare", "choose") or used[0].section == MISTAKE else OPENING
+    opening = quoted[: longest if kind not in ("define", "simplify", "example") else 1]
+    return Plan(kind, tuple(chosen), tuple(opening), tuple(quoted[len(opening) : WHOLE]))
+
+
+def passages_of(entry: Entry) -> list[Passage]:
+    """The sections of ``entry`` as passages, numbered as in the index."""
+    return [Passage(f"{entry.slug}#{n}", entry.slug, entry.term, s.title, s.text) for n, s in enumerate(entry.sections)]
+
+
+def _from(passage: Passage, start: int) -> list[Quote]:
+    """The sentences of ``passage`` from number ``start``."""
+    return [Quote(text, passage) for text in sentences(passage.text)[start:]]
+
+
+def _nearest(passages: Sequence[Passage], titles: Sequence[str], near: Near) -> list[Quote]:
+    """The sentence nearest to the question with its neighbours, then the nearest one of another passage with its."""
+    places = [(p, n, text) for p in passages for n, text in enumerate(sentences(p.text))]
+    nearness = near([text for *_, text in places])
+    scores = [s + PREFERRED * (p.section in titles) for (p, *_), s in zip(places, nearness, strict=True)]
+    found: list[Quote] = []
+    for place in sorted(range(len(places)), key=lambda n: -scores[n]):
+        passage, start, _ = places[place]
+        if all(q.passage != passage for q in found):
+            whole = sentences(passage.text)
+            while start and (passage.section == MISTAKE or LEANS.match(whole[start])):
+                start -= 1
+            found += _from(passage, start)[: WHOLE if whole[0][:1] == "1" else 3]
+        if len(found) >= WHOLE:
+            break
+    return found
+
+
+def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
+    """Sentences that speak of both entries: the section on their difference, or one sentence of each."""
+    contrasts = [p for e in pair for p in passages_of(e) if _contrasts(p, e, pair)]
+    if kind == "compare" and contrasts:
+        return _from(contrasts[0], 0)
+    if kind == "compare":
+        return [_from(passages_of(e)[0], 0)[0] for e in pair]
+    sides = [[p for p in passages_of(e) if p.section == "Hvorfor og når"] or passages_of(e)[:1] for e in pair]
+    return [_nearest(side, (), near)[0] for side in sides] + (_from(contrasts[0], 0)[:1] if contrasts else [])
+
+
+def _contrasts(passage: Passage, entry: Entry, pair: Sequence[Entry]) -> bool:
+    """Is this the section of ``entry`` on how it differs from the other of the pair?"""
+    other = pair[1] if entry is pair[0] else pair[0]
+    title = passage.section.lower()
+    return title.startswith("forskjellen på") and any(name.lower() in title for name in other.names)
