@@ -137,7 +137,7 @@ def main(folder: Path, names: list[str]) -> None:
                     page.emulate_media(color_scheme=scheme)
                     page.wait_for_timeout(300)
                     bring_into_view(page)
-                    page.screenshot(path=folder / f"{scene}{device}{'-mørk' if scheme == 'dark' else ''}.png")
+                    page.screenshot(path=folder / f"{scene}{device}{'-natt' if scheme == 'dark' else ''}.png")
             page.close()
             print(scene, flush=True)
         browser.close()
