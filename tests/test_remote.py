@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +88,15 @@ def test_one_that_stops_midway_is_told(settings: Settings, model: Scripted) -> N
     assert remote
     with pytest.raises(ModelError, match="stoppet"):
         remote.ask("Hva er dropout?")  # the script is empty: the model fails as no model should
+
+
+def test_asking_by_way_of_it_imports_nothing_heavy(settings: Settings, model: Scripted) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tutor.remote import find; from tutor.settings import Settings\n"
+        f"served = find(Settings(home=Path({str(settings.home)!r}), glossary=Path({str(SMALL)!r})))\n"
+        "print(served.ask('Hva er dropout?').refused)\n"
+        "print([m for m in ('numpy', 'langchain_core', 'llama_cpp', 'chromadb', 'tutor.tutor') if m in sys.modules])"
+    )
+    model.enqueue("Dropout slår av nevroner.")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n")[:2] == ["False", "[]"], done.stderr

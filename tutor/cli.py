@@ -120,11 +120,10 @@ def ask(options: argparse.Namespace) -> int:
     """Answer a question, or one a line."""
     from tutor.types import Delta
 
+    tutor = _served() or _opened(options)
     if options.jsonl:
-        tutor = _tutor()
         return _lines(lambda q, history: answer_json(tutor.ask(q, history)))
-    question = _question(options)
-    tutor = _tutor()
+    question = " ".join(options.question)
     if options.json:
         print(json.dumps({"id": None, **answer_json(tutor.ask(question))}, ensure_ascii=False))
         return 0
@@ -141,14 +140,18 @@ def ask(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tutor() -> Tutor | Remote:
-    """The tutor that is being served, or one of our own."""
+def _served() -> Remote | None:
+    """The tutor that this user is serving, if any. It checks what it is asked."""
     from tutor.remote import find
     from tutor.settings import load_settings
 
-    served = find(load_settings())
-    if served:
-        return served
+    return find(load_settings())
+
+
+def _opened(options: argparse.Namespace) -> Tutor:
+    """A tutor of our own, if what is asked can be answered at all."""
+    if not options.jsonl:
+        _question(options)
     from tutor.open import open_tutor
 
     with progress() as report:
