@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ask serve test browser apertium check eval eval-retrieval eval-claims eval-languages eval-fidelity audit bench docs screenshots lighthouse clean
+.PHONY: ask serve test browser apertium check eval eval-retrieval eval-claims eval-scale eval-languages eval-fidelity audit bench docs screenshots lighthouse clean
 
 ask: $(READY)
 	$(BIN)/tutor ask "$(or $(Q),hva er weight decay?)"
@@ -35,6 +35,9 @@ check: $(READY)
 
 eval-retrieval: $(READY)
 	$(BIN)/python -m evals.retrieval
+
+eval-scale: $(READY)
+	$(BIN)/python -m evals.scale
 
 eval-languages: $(READY)
 	$(BIN)/python -m evals.languages

@@ -18,9 +18,9 @@ ENTRIES_SHOWN = 2
 SECTIONS_SHOWN = 3
 """Sections of the best entry that the model reads; the others lend their definition."""
 OPENING = 2
-"""Sentences an answer opens with, where it need not be more for them to be true …"""
+"""Sentences that an answer to «why» or «how» opens with …"""
 WHOLE = 4
-"""… and the most that is the glossary's own when the model adds nothing."""
+"""… and the most that are the glossary's own when the model adds nothing."""
 PREFERRED = 0.03
 """Cosine by which a sentence of the section that a kind of question asks for is nearer than it is."""
 MISTAKE = "Vanlig misforståelse"
@@ -73,8 +73,11 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near) -> Plan:
     rest = [p for p in best if p.section != "Eksempel"]
     chosen = list(dict.fromkeys([best[0], *used, *rest]))[: max(SECTIONS_SHOWN, 1 + len(set(used)))]
     chosen += [passages_of(e)[0] for e in entries[1:ENTRIES_SHOWN] if passages_of(e)[0] not in chosen]
-    longest = 3 if kind in ("compare", "choose") or used[0].section == MISTAKE else OPENING
-    opening = quoted[: longest if kind not in ("define", "simplify", "example") else 1]
+    if kind in ("compare", "choose") and len(entries) > 1:
+        opening = quoted
+    else:
+        longest = WHOLE if used[0].section == MISTAKE else 1 if kind in ("define", "simplify", "example") else OPENING
+        opening = [q for q in quoted if q.passage == used[0]][:longest]
     return Plan(kind, tuple(chosen), tuple(opening), tuple(quoted[len(opening) : WHOLE]))
 
 
@@ -107,14 +110,13 @@ def _nearest(passages: Sequence[Passage], titles: Sequence[str], near: Near) -> 
 
 
 def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
-    """Sentences that speak of both entries: the section on their difference, or one sentence of each."""
+    """A sentence of each entry, its definition or when to use it, and then how they differ."""
     contrasts = [p for e in pair for p in passages_of(e) if _contrasts(p, e, pair)]
-    if kind == "compare" and contrasts:
-        return _from(contrasts[0], 0)
+    difference = _from(contrasts[0], 0) if contrasts else []
     if kind == "compare":
-        return [_from(passages_of(e)[0], 0)[0] for e in pair]
+        return [_from(passages_of(e)[0], 0)[0] for e in pair] + difference[:2]
     sides = [[p for p in passages_of(e) if p.section == "Hvorfor og når"] or passages_of(e)[:1] for e in pair]
-    return [_nearest(side, (), near)[0] for side in sides] + (_from(contrasts[0], 0)[:1] if contrasts else [])
+    return [_nearest(side, (), near)[0] for side in sides] + difference[:1]
 
 
 def _contrasts(passage: Passage, entry: Entry, pair: Sequence[Entry]) -> bool:

@@ -138,9 +138,9 @@ class Tutor:
                 yield quote.text, verify.Verdict(True, quote.passage, quote.text)
 
     def _in_english(self, plan: Plan) -> list[tuple[str, verify.Verdict]]:
-        """The opening where all of it is in English, else the definitions of its entries, as far as they are."""
-        quotes = [(q.text, q.passage) for q in plan.opening]
-        if not all(text in self.english for text, _ in quotes):
+        """The glossary's own sentences, or the definitions where not all of the opening is in English."""
+        quotes = [(q.text, q.passage) for q in (*plan.opening, *plan.rest) if q.text in self.english]
+        if not all(q.text in self.english for q in plan.opening):
             asked = {q.passage.entry_id for q in plan.opening}
             defining = [p for p in plan.passages if p.entry_id in asked and p.section == DEFINITION]
             quotes = [(s, p) for p in defining for s in verify.sentences(p.text) if s in self.english]
