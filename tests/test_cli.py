@@ -282,3 +282,17 @@ def test_tutor_knows_nothing_of_ui_and_evals() -> None:
     for path in (ROOT / "tutor").rglob("*.py"):
         found = imports.search(path.read_text(encoding="utf-8"))
         assert not found or (path.name == "cli.py" and found[1]), path
+
+
+def test_an_interrupt_that_cannot_be_raised_stops_the_program() -> None:
+    """Ctrl-C may strike inside a weak reference's callback, where Python would only print it and go on."""
+    code = (
+        "import sys, weakref\nfrom tutor import cli\n"
+        "class Thing: ...\n"
+        "def strike(_): raise KeyboardInterrupt\n"
+        "def main():\n    thing = Thing()\n    held = weakref.ref(thing, strike)\n    del thing\n    return 0\n"
+        "cli.main = main\ncli.run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 130
+    assert "Avbrutt" in done.stderr and "Traceback" not in done.stderr

@@ -94,8 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tutor: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nAvbrutt. Ingenting er tapt; kjør kommandoen igjen for å fortsette.", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -104,11 +103,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 3
 
 
+def _interrupted() -> int:
+    print("\nAvbrutt. Ingenting er tapt; kjør kommandoen igjen for å fortsette.", file=sys.stderr, flush=True)
+    return INTERRUPTED
+
+
+def _unraisable(problem: Any) -> None:
+    """Ctrl-C inside a callback of Python's own (an import's lock, say) cannot be raised: stop all the same."""
+    if isinstance(problem.exc_value, KeyboardInterrupt):
+        os._exit(_interrupted())
+    sys.__unraisablehook__(problem)
+
+
 def run() -> None:
     """The console script. Leaves at once: llama.cpp and Chroma have nothing to save at exit."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    sys.unraisablehook = _unraisable
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
