@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -65,13 +65,15 @@ class Poisoned(Oracle):
         return replace(entry, sections=(first, *(Section(s.title, f"{s.text} {POISON}") for s in entry.sections[1:])))
 
 
-def answerers(retriever: GlossaryRetriever, llm: BaseChatModel, subject: str) -> dict[str, Answerer]:
+def answerers(
+    retriever: GlossaryRetriever, llm: BaseChatModel, subject: str, english: Mapping[str, str]
+) -> dict[str, Answerer]:
     """Every mode by its name in the report."""
-    tutor, quoting = Tutor(retriever, llm), Tutor(retriever, Silent(name="silent"))
+    tutor, quoting = Tutor(retriever, llm, english), Tutor(retriever, Silent(name="silent"), english)
     oracle = Oracle(index=retriever.index, store=retriever.store, embedder=retriever.embedder)
-    informed = Tutor(oracle, llm)
+    informed = Tutor(oracle, llm, english)
     poison = Poisoned(index=retriever.index, store=retriever.store, embedder=retriever.embedder)
-    poisoned = Tutor(poison, llm)
+    poisoned = Tutor(poison, llm, english)
     plain = Plain(retriever, llm)
 
     def end_to_end(case: Case) -> tuple[Answer, tuple[str, ...]]:

@@ -24,12 +24,13 @@ from evals.trials import HERE, Case, Trial, answer_from, load_cases
 from tutor.open import open_llm, open_retriever
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import PACKAGE, Settings, load_settings, shipped_glossary
+from tutor.translate import read_english
 from tutor.types import Answer
 
 SECOND = HERE / "second" / "databaser"
 SPLITS = HERE / "cases" / "fidelity-split.tsv"
 SUBJECTS = {"shipped": "dyp læring", "second": "databaser"}
-SAMPLE = 24
+SAMPLE = 60
 """Cases that the slow comparisons answer, of both glossaries together."""
 SAMPLED = ("oracle passages", POISONED, "no retrieval", "plain baseline")
 
@@ -111,7 +112,7 @@ def run(
             continue
         folder = shipped_glossary() if glossary == "shipped" else SECOND
         retriever = open_retriever(load_settings(home=settings.home, glossary=folder))
-        for mode, answerer in answerers(retriever, llm, SUBJECTS[glossary]).items():
+        for mode, answerer in answerers(retriever, llm, SUBJECTS[glossary], read_english(folder)).items():
             if modes and mode not in modes:
                 continue
             chosen = asked(mode, [c for c in group if c.id in few or mode not in SAMPLED])

@@ -67,8 +67,9 @@ def figure(shares: Sequence[Share]) -> Figure | None:
 
 
 def refuses(trial: Trial) -> bool:
-    """The tutor's own refusal, or a model's sentence that says the same."""
-    return trial.answer.refused or bool(DECLINED.search(trial.answer.text))
+    """The tutor's own refusal, or a sentence that says the same in an answer that cites nothing."""
+    declined = not trial.answer.citations and DECLINED.search(trial.answer.text)
+    return trial.answer.refused or bool(declined)
 
 
 def facts_given(trial: Trial) -> int:
