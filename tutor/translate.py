@@ -35,7 +35,7 @@ class Translator:
 
     def render(self, sentence: str, spoken: str) -> str | None:
         """``sentence`` in ``spoken``, a language code; as it is where it is so already; None when it cannot be."""
-        if spoken == "nb" or language.detect(sentence, default=spoken) == spoken:
+        if spoken == "nb" or language.detect(sentence, default="nb") == spoken:
             return sentence
         return self._nynorsk.translate(sentence) if spoken == "nn" else self.english.get(sentence)
 
