@@ -277,7 +277,7 @@ def _reliability(covered: Sequence[float], outside: Sequence[float], path: Path)
 
 def main() -> int:
     report = Report()
-    report.say("# Retrieval, measured\n\nWritten by `make eval-retrieval`. Test split; nothing was tuned on it.")
+    report.say("# Retrieval, measured\n\nWritten by `make eval-retrieval`. Test split; nothing was fitted on it.")
     cases = shipped("test")
     retriever = open_retriever(load_settings(glossary=shipped_glossary()))
     report.ranking("shipped", retriever, cases)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tutor.lexical import stems
-from tutor.plan import MISTAKE, WHOLE, kind_of, plan_answer
+from tutor.plan import MISTAKE, WHOLE, Near, kind_of, plan_answer
 from tutor.types import Entry, Section
 
 SLEEP = Entry(
@@ -24,7 +24,7 @@ NAP = Entry(
 )
 
 
-def near(question: str) -> object:
+def near(question: str) -> Near:
     asked = set(stems(question))
 
     def shared(texts: Sequence[str]) -> list[float]:
@@ -45,7 +45,7 @@ def near(question: str) -> object:
     ],
 )
 def test_the_opening_answers_what_is_asked(question: str, opening: list[str]) -> None:
-    plan = plan_answer(question, [SLEEP], near(question))  # type: ignore[arg-type]
+    plan = plan_answer(question, [SLEEP], near(question))
     assert [q.text for q in plan.opening] == opening
     assert all(q.passage in plan.passages for q in plan.opening)
     assert len(plan.opening) + len(plan.rest) <= WHOLE
@@ -53,14 +53,14 @@ def test_the_opening_answers_what_is_asked(question: str, opening: list[str]) ->
 
 @pytest.mark.parametrize("question", ["hva er forskjellen på søvn og lur?", "bør jeg velge søvn eller lur?"])
 def test_a_comparison_speaks_of_both(question: str) -> None:
-    plan = plan_answer(question, [SLEEP, NAP], near(question))  # type: ignore[arg-type]
+    plan = plan_answer(question, [SLEEP, NAP], near(question))
     assert {q.passage.entry_id for q in plan.opening} == {"sovn", "lur"}
 
 
 def test_a_glossary_without_sections_opens_with_its_definition() -> None:
     bare = Entry("lur", "lur", (Section("", "En lur er kort søvn om dagen."),))
     for question in ("hvorfor tar folk en lur?", "er en lur lang?", "gi et eksempel på en lur", "hva er en lur?"):
-        assert plan_answer(question, [bare], near(question)).opening[0].text == bare.definition  # type: ignore[arg-type]
+        assert plan_answer(question, [bare], near(question)).opening[0].text == bare.definition
 
 
 @pytest.mark.parametrize(

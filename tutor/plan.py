@@ -111,7 +111,7 @@ def _nearest(passages: Sequence[Passage], titles: Sequence[str], near: Near) -> 
 
 def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
     """A sentence of each entry, its definition or when to use it, and then how they differ."""
-    contrasts = [p for e in pair for p in passages_of(e) if _contrasts(p, e, pair)]
+    contrasts = [*contrasting(pair[0], pair[1]), *contrasting(pair[1], pair[0])]
     difference = _from(contrasts[0], 0) if contrasts else []
     if kind == "compare":
         return [_from(passages_of(e)[0], 0)[0] for e in pair] + difference[:2]
@@ -119,8 +119,7 @@ def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
     return [_nearest(side, (), near)[0] for side in sides] + difference[:1]
 
 
-def _contrasts(passage: Passage, entry: Entry, pair: Sequence[Entry]) -> bool:
-    """Is this the section of ``entry`` on how it differs from the other of the pair?"""
-    other = pair[1] if entry is pair[0] else pair[0]
-    title = passage.section.lower()
-    return title.startswith("forskjellen på") and any(name.lower() in title for name in other.names)
+def contrasting(entry: Entry, other: Entry) -> list[Passage]:
+    """The sections of ``entry`` on how it differs from ``other``."""
+    told = [p for p in passages_of(entry) if p.section.lower().startswith("forskjellen på")]
+    return [p for p in told if any(name.lower() in p.section.lower() for name in other.names)]

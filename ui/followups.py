@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rapidfuzz import fuzz
 
 from tutor.language import detect
-from tutor.plan import kind_of
+from tutor.plan import contrasting, kind_of
 from tutor.types import Answer, Entry
 from ui.texts import text
 
@@ -28,7 +28,7 @@ def followups(answer: Answer, entries: Sequence[Entry], asked: Sequence[str], la
         return []
     relatives = [by_slug[s] for s in (*entry.related, entry.part_of) if s in by_slug and by_slug[s].definition]
     compared = [q.lower() for q in asked if kind_of(q) == "compare"]
-    contrasts = [e for e in relatives if _contrasted(entry, e)]
+    contrasts = [e for e in relatives if contrasting(entry, e) or contrasting(e, entry)]
     fresh = [e for e in contrasts if not any(_named(e, q) for q in compared)]
     wanted = [
         [*_own(entry, language), *_on_sections(entry, language)],
@@ -59,16 +59,6 @@ def _on_sections(entry: Entry, language: str) -> list[str]:
 
 def _named(entry: Entry, question: str) -> bool:
     return any(name.lower() in question for name in entry.names)
-
-
-def _contrasted(one: Entry, other: Entry) -> bool:
-    """Does either of them have a section on the difference?"""
-
-    def tells(entry: Entry, of: Entry) -> bool:
-        titles = [s.title.lower() for s in entry.sections if s.title.lower().startswith("forskjellen på")]
-        return any(name.lower() in title for title in titles for name in of.names)
-
-    return tells(one, other) or tells(other, one)
 
 
 def _alike(one: str, other: str) -> bool:

@@ -82,10 +82,7 @@ def test_stop_and_try_again(visit: Open, site: SimpleNamespace) -> None:
     assert text("nb", "stopped") in turn.inner_text()
     assert OPENING in turn.inner_text()
     site.model.says, site.model.pause = SAYS, 0
-    turn.get_by_role("button", name="Prøv igjen").click()
-    page.wait_for_selector(".turn.done")
-    assert page.locator(".turn").count() == 1
-    assert text("nb", "stopped") not in page.locator(".turn").inner_text()
+    try_again(page, without="stopped")
 
 
 def test_a_reload_in_the_middle_of_an_answer(visit: Open, site: SimpleNamespace) -> None:
@@ -97,10 +94,7 @@ def test_a_reload_in_the_middle_of_an_answer(visit: Open, site: SimpleNamespace)
     turn = answered(page)
     assert OPENING in turn.inner_text() and text("nb", "interrupted") in turn.inner_text()
     site.model.says, site.model.pause = SAYS, 0
-    turn.get_by_role("button", name="Prøv igjen").click()
-    page.wait_for_selector(".turn.done")
-    assert page.locator(".turn").count() == 1
-    assert text("nb", "interrupted") not in page.locator(".turn").inner_text()
+    try_again(page, without="interrupted")
 
 
 def test_two_tabs_have_a_conversation_each(visit: Open, site: SimpleNamespace) -> None:
@@ -248,3 +242,11 @@ def test_the_real_model_in_the_page(browser: Any, ready: SimpleNamespace) -> Non
         assert "regulariseringsteknikk" in page.inner_text(".said")
         assert page.locator(".sources").count() == 1
         page.close()
+
+
+def try_again(page: Any, without: str) -> None:
+    """«Prøv igjen» gives a whole answer in the same turn, without the note of that name."""
+    answered(page).get_by_role("button", name="Prøv igjen").click()
+    page.wait_for_selector(".turn.done")
+    assert page.locator(".turn").count() == 1
+    assert text("nb", without) not in page.locator(".turn").inner_text()
