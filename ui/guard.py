@@ -18,7 +18,7 @@ from ui.texts import negotiate, text
 
 OURS = r"/api/(ask|feedback)|/healthz|/readyz|/openapi\.json|/widget(\.js)?|/ordliste(/[^/]+)?|/ui/[\w-]+\.(css|js|svg)"
 GRADIO = (
-    r"(/widget)?/(config|theme\.css|(assets|static)/[\w./-]+"
+    r"(/widget)?/(config|theme\.css|(assets|static)(/[\w.-]+)+"
     r"|gradio_api/(queue/(join|data)|heartbeat/\w+|cancel|reset|startup-events|theme\.css|info))?"
 )
 """All that the page needs; Gradio's uploads, file routes, monitoring and the like are not there."""
@@ -49,8 +49,10 @@ class Guard:
         receive = _Measured(receive, self.settings.largest_request)
         if path.endswith("/gradio_api/queue/join"):
             guarded = _translated(guarded, negotiate(headers.get("accept-language", "")))
-        if scope["method"] == "GET" and path in PAGES + CONFIGS:
+        if path in PAGES + CONFIGS:
             query = parse_qs(scope["query_string"].decode("latin-1"))
+            scope = {**scope, "query_string": b""}  # Gradio reads other things from it: pages, links to stored states
+        if scope["method"] == "GET" and path in PAGES + CONFIGS:
             chosen = query.get("lang", [""])[0]
             language = negotiate(headers.get("accept-language", ""), chosen)
             scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
