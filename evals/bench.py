@@ -9,17 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from evals import speed
+from evals import served, speed
 from evals.cases import Case, shipped
 from evals.plain import Plain
 from tutor.llm import physical_cores
@@ -30,21 +32,23 @@ REPEATS = 5
 QUESTION = "hvorfor hjelper dropout mot overtilpasning?"
 
 
-def timed(command: list[str]) -> tuple[float, str]:
-    """Seconds of one whole process, and what it printed."""
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return time.perf_counter() - began, done.stdout
-
-
-def peak_mb(command: list[str]) -> float:
+def peak_mb(command: list[str], env: dict[str, str]) -> float:
     """Most memory a process of ``command`` held at once, in MB (resident, mapped weights included)."""
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True, check=True);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    return int(done.stdout) / (1024 if sys.platform != "darwin" else 1024**2)
+    _, printed = served.timed([sys.executable, "-c", code, *command], env)
+    return int(printed) / (1024 if sys.platform != "darwin" else 1024**2)
+
+
+def machine() -> str:
+    """What it is measured on, and how busy that is."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return (
+        f"{platform.machine()}, {physical_cores()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB, "
+        f"{platform.system()}, Python {platform.python_version()}; the machine's load was {load:.1f} when it began"
+    )
 
 
 class Report:
@@ -69,9 +73,9 @@ class Report:
         self.say("|" + "---|" * len(heads))
 
 
-def cold(report: Report, repeats: int) -> None:
+def cold(report: Report, repeats: int, env: dict[str, str]) -> None:
     """Whole processes, with a warm disk cache."""
-    tutor = [sys.executable, "-m", "tutor.cli"]
+    tutor = served.TUTOR
     report.say("", "## Cold: whole processes")
     report.table("command", "seconds", "peak memory, MB")
     for name, command in (
@@ -80,8 +84,9 @@ def cold(report: Report, repeats: int) -> None:
         ("`tutor search` (all but the language model)", [*tutor, "search", QUESTION]),
         ("`tutor ask`", [*tutor, "ask", QUESTION]),
     ):
-        timed(command)
-        report.row(name, speed.middle([timed(command)[0] for _ in range(repeats)]), f"{peak_mb(command):.0f}")
+        served.timed(command, env)
+        seconds = [served.timed(command, env)[0] for _ in range(repeats)]
+        report.row(name, speed.middle(seconds), f"{peak_mb(command, env):.0f}")
 
 
 def warm(report: Report, quick: bool, home: Path) -> None:
@@ -170,6 +175,74 @@ def warm(report: Report, quick: bool, home: Path) -> None:
         report.say("", "![](charts/first-token.svg) ![](charts/students.svg)")
 
 
+def lone_and_served(report: Report, quick: bool, env: dict[str, str]) -> None:
+    """``tutor ask`` alone and beside a server, and a server with many students, each with a question of their own."""
+    kinds = ("definition", "paraphrase", "comparison")
+    cases = shipped("dev" if quick else "test")
+    asked = list(dict.fromkeys(c.question for c in cases if c.kind in kinds and c.covered))
+    random.Random(0).shuffle(asked)
+    draw = iter(asked)
+    bare = {**env, "TUTOR_STATES_MB": "0"}
+    chosen = bare if quick else env  # the quick one has nothing read ahead
+    report.say("", "## Served: a real `tutor serve`")
+    first_words(report, asked, env, bare, 1 if quick else REPEATS)
+    with served.serving(chosen) as server:
+        own = served.asks(list(islice(draw, 3 if quick else 10)), chosen)
+        report.say(
+            "", f"`tutor ask` beside it takes {speed.middle(own)} seconds of its own, over {len(own)} questions: its"
+            " whole process less the `total_ms` it tells. Wanted: 0.3 at the median.",
+        )  # fmt: skip
+        few = 3 if quick else 8
+        one = served.crowd(server, list(islice(draw, few)), at_once=False)
+        students(report, one, served.crowd(server, list(islice(draw, few))))
+        begun = server.memory_mb()
+        many = served.crowd(server, list(islice(draw, 6 if quick else 50)))
+        after = served.visit(server.port, QUESTION)
+    ended = Counter(f"{v.ended} ({v.why})" if v.why else v.ended for v in many.visits)
+    report.say(
+        "", f"{len(many.visits)} at once: {', '.join(f'{n} {how}' for how, n in ended.most_common())};"
+        f" {many.seconds:.0f} s until the last was done. «Refused»: a 429 or 503 that tells why in Norwegian.",
+        f"The server's peak memory: {begun:.0f} MB before, {many.memory_mb:.0f} MB after."
+        f" One more question then: {after.ended} in {after.end:.1f} s.",
+    )  # fmt: skip
+
+
+def first_words(report: Report, questions: list[str], env: dict[str, str], bare: dict[str, str], repeats: int) -> None:
+    """When a lone ``tutor ask`` begins to answer what the retriever is sure of, and what the model is asked about."""
+    from tutor.judge import DOUBT
+    from tutor.open import open_retriever
+    from tutor.settings import load_settings
+
+    retriever = open_retriever(load_settings())
+    sure = {q: retriever.search(q).confidence for q in questions}
+    doubted = [q for q in sure if DOUBT[0] < sure[q] < DOUBT[1]]
+    chosen = {"is sure": next(q for q in sure if sure[q] >= DOUBT[1]), "asks the model first": doubted[0]}
+    report.say(
+        "", "The first letter of a lone `tutor ask`, and the model loaded in a process of its own: seconds, in turn."
+        f" Wanted: the letter at most 1.5 after. The retriever is in doubt, and asks the model whether the glossary"
+        f" covers the question, on {len(doubted)} of {len(sure)} questions.",
+    )  # fmt: skip
+    report.table("the retriever", "states on disk", "first letter", "model loaded", "after it")
+    for name, question in chosen.items():
+        served.timed([*served.TUTOR, "ask", question], env)  # its states are on disk from here on
+        for kept, here in (("yes", env), ("no", bare)):
+            found = served.alone(question, here, repeats)
+            report.row(name, kept, speed.middle(found.word), speed.middle(found.load), f"{found.after:.2f}")
+
+
+def students(report: Report, one: served.Crowd, all_: served.Crowd) -> None:
+    """One student's pace and that of several at once, and how each of those fared."""
+    report.table("student, by the end", "sees first", "after, seconds", "first word", "whole answer", "tokens")
+    for number, v in enumerate(all_.visits, 1):
+        first = f"{v.ahead} ahead" if v.ahead else "a sentence" if v.word else f"{v.ended} {v.why}"
+        report.row(number, first, f"{v.first:.2f}", f"{v.word:.1f}", f"{v.end:.1f}", v.tokens)
+    report.say(
+        "", f"{len(all_.visits)} at once write {all_.rate:.1f} tokens a second together, one after the other"
+        f" {one.rate:.1f}: {all_.rate / one.rate:.2f} times. The longest wait for the end is {all_.spread:.1f} times"
+        f" the shortest; alone it is {one.spread:.1f} times.",
+    )  # fmt: skip
+
+
 def _ratio(theirs: list[float], mine: list[float]) -> str:
     return f"{statistics.median(theirs) / statistics.median(mine):.1f}" if theirs and mine else "–"
 
@@ -179,18 +252,17 @@ def main() -> int:
     options.add_argument("--quick", action="store_true")
     quick = options.parse_args().quick
     report = Report()
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     report.say(
-        "# Speed, measured", "",
-        f"Written by `make bench` on {platform.machine()}, {physical_cores()} cores, "
-        f"{psutil.virtual_memory().total / 1e9:.0f} GB, {platform.system()}, Python {platform.python_version()}; "
-        f"the machine's load was {load:.1f} when it began.",
+        "# Speed, measured", "", f"Written by `make bench` on {machine()}.",
         "What counts are the ratios: both pipelines and the raw loop ran in turn, in one process.",
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as home:
-        warm(report, quick, Path(home))
+    with tempfile.TemporaryDirectory() as folder:
+        env = served.own_home(Path(folder))
+        warm(report, quick, Path(folder) / "states")
+        if not quick:
+            cold(report, REPEATS, env)
+        lone_and_served(report, quick, env)
     if not quick:
-        cold(report, REPEATS)
         REPORT.write_text("\n".join(report.lines) + "\n", encoding="utf-8")
     return 0
 

@@ -1,21 +1,36 @@
-"""The metrics on made-up answers whose figures can be counted by hand."""
+"""The metrics on made-up answers whose figures can be counted by hand, and how the speed of a server is taken."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import uvicorn
+from conftest import Scripted
+from fastapi import FastAPI
 
 from evals import metrics
 from evals.audit.sheet import drawn, read_labels, report, write_sheet
+from evals.bench import peak_mb
 from evals.fidelity import Answers, sampled
 from evals.metrics import Share, figure, holds
+from evals.served import Alone, Crowd, Server, Visit, crowd, visit
 from evals.spelling import Speller, language_of, prose_words
 from evals.trials import Case, Trial, answer_from, claims_of, load_cases
+from tutor.tutor import Tutor
 from tutor.types import Answer, Citation, Entry, Section, Turn
+from ui.api import make_api
+from ui.desk import Desk
+from ui.settings import WebSettings
 
 FIRST = "Dropout slår av tilfeldige nevroner under trening."
 SECOND = "Andelen er ofte mellom 0,1 og 0,5."
@@ -248,3 +263,73 @@ def test_the_audit_draws_answers_that_say_something_and_the_same_ones_again() ->
     once = drawn(trials, 10, seed=1)
     assert len(once) == 10 and not any(t.answer.refused for t in once)
     assert once == drawn(trials, 10, seed=1) != drawn(trials, 10, seed=2)
+
+
+@contextmanager
+def api(tutor: Tutor, settings: WebSettings | None = None) -> Iterator[int]:
+    """The API alone over ``tutor``, on a port of this machine."""
+    desk, app = Desk(lambda: tutor, settings or WebSettings()), FastAPI()
+    desk.start()
+    app.include_router(make_api(desk))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(10)
+
+
+def test_a_visit_follows_an_answer_to_its_end(tutor: Tutor, scripted: Scripted) -> None:
+    scripted.enqueue(FIRST)
+    with api(tutor) as port:
+        seen = visit(port, "Hva er dropout?")
+        assert (seen.ended, seen.why, seen.ahead, seen.tokens) == ("answered", "", 0, len(FIRST))
+        assert 0 < seen.first == seen.word < seen.end
+        seen = visit(port, "Hva er dropout?")  # the script is empty: the model fails as no model should
+        assert (seen.ended, seen.why, seen.tokens) == ("broken", "error", 0)
+    seen = visit(port, "Hva er dropout?")
+    assert (seen.ended, seen.why) == ("broken", "ConnectionRefusedError")
+
+
+def test_a_refusal_is_polite_when_it_is_told_in_norwegian(
+    tutor: Tutor, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with api(tutor, WebSettings(longest_queue=0)) as port:
+        seen = visit(port, "Hva er dropout?")
+        assert (seen.ended, seen.why, seen.word) == ("refused", "queue", 0)
+    scripted.enqueue(FIRST)
+    with api(tutor, WebSettings(questions_a_minute=1)) as port:
+        assert [visit(port, "Hva er dropout?").why for _ in range(2)] == ["", "rate"]
+    monkeypatch.setattr("ui.api.text", lambda *_, **__: "Many people are asking right now.")
+    with api(tutor, WebSettings(longest_queue=0)) as port:
+        assert visit(port, "Hva er dropout?").ended == "broken"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 and on are this machine only there")
+def test_a_crowd_is_told_apart_and_queues(tutor: Tutor, scripted: Scripted) -> None:
+    questions = ["Hva er dropout?", "Hva gjør dropout?", "Hvorfor dropout?"]
+    scripted.enqueue(*[FIRST] * 3)
+    with api(tutor, WebSettings(questions_a_minute=1)) as port:
+        found = crowd(Server(port, os.getpid()), questions)
+    assert [v.ended for v in found.visits] == ["answered"] * 3
+    assert [v.end for v in found.visits] == sorted(v.end for v in found.visits)
+    assert found.visits[-1].end <= found.seconds and found.memory_mb > 10
+    scripted.enqueue(*[FIRST] * 3)
+    with api(tutor) as port:
+        found = crowd(Server(port, os.getpid()), questions, at_once=False)
+    assert [v.ahead for v in found.visits] == [0] * 3 and sum(v.end for v in found.visits) <= found.seconds
+
+
+def test_what_a_crowds_figures_are() -> None:
+    refused = Visit("refused", "queue", end=0.1)
+    visits = (refused, Visit("answered", end=2, tokens=30), Visit("answered", end=8, tokens=50))
+    assert Crowd(visits, 10, 1).rate == 8
+    assert Crowd(visits, 10, 1).spread == 4
+    assert Alone((3, 9, 5), (2, 1, 2.5)).after == 3
+
+
+def test_memory_is_that_of_the_command_alone() -> None:
+    big, small = ([sys.executable, "-c", f"print(len(b'x' * {mb} * 1024**2))"] for mb in (300, 1))
+    assert peak_mb(big, dict(os.environ)) > 300 > 100 > peak_mb(small, dict(os.environ))
