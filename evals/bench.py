@@ -162,7 +162,7 @@ def warm(report: Report, quick: bool, home: Path) -> None:
     report.table("students at once", "tokens a second together", "against one", "first word, seconds")
     throughput: dict[int, float] = {}
     for students in (1, 4) if quick else (1, 2, 4, 8):
-        throughput[students], waits = speed.at_once(tutor, asked[: 4 if quick else 16], students)
+        throughput[students], waits = speed.at_once(tutor, model, asked[: 4 if quick else 16], students)
         ratio = throughput[students] / throughput[1]
         report.row(students, f"{throughput[students]:.1f}", f"{ratio:.2f}", speed.middle(waits))
     texts = [f"{e.term}: {e.definition}" for e in retriever.index.entries if e.definition]
@@ -236,10 +236,16 @@ def students(report: Report, one: served.Crowd, all_: served.Crowd) -> None:
     for number, v in enumerate(all_.visits, 1):
         first = f"{v.ahead} ahead" if v.ahead else "a sentence" if v.word else f"{v.ended} {v.why}"
         report.row(number, first, f"{v.first:.2f}", f"{v.word:.1f}", f"{v.end:.1f}", v.tokens)
+    report.table(
+        "students", "answers a minute", "tokens a second", "answers that tell their tokens", "longest/shortest"
+    )
+    for name, crowd in (("one after the other", one), ("at once", all_)):
+        told = f"{sum(v.tokens > 0 for v in crowd.answered)} of {len(crowd.answered)}"
+        paces = f"{crowd.answers_a_minute:.1f}", f"{crowd.tokens_a_second:.1f}"
+        report.row(f"{len(crowd.visits)} {name}", *paces, told, f"{crowd.spread:.1f}")
     report.say(
-        "", f"{len(all_.visits)} at once write {all_.rate:.1f} tokens a second together, one after the other"
-        f" {one.rate:.1f}: {all_.rate / one.rate:.2f} times. The longest wait for the end is {all_.spread:.1f} times"
-        f" the shortest; alone it is {one.spread:.1f} times.",
+        "", f"At once they get {all_.answers_a_minute / one.answers_a_minute:.2f} times the answers a minute. The last"
+        " column is the wait for the end of an answer. An answer that is cut at its longest tells no tokens.",
     )  # fmt: skip
 
 

@@ -214,14 +214,23 @@ class Crowd:
     memory_mb: float
 
     @property
-    def rate(self) -> float:
-        """Tokens a second of all together."""
-        return sum(v.tokens for v in self.visits) / self.seconds
+    def answered(self) -> list[Visit]:
+        return [v for v in self.visits if v.ended == "answered"]
+
+    @property
+    def tokens_a_second(self) -> float:
+        """Of all together. An answer that is cut short tells no tokens, so this may be too low."""
+        return sum(v.tokens for v in self.answered) / self.seconds
+
+    @property
+    def answers_a_minute(self) -> float:
+        """Of all together."""
+        return 60 * len(self.answered) / self.seconds
 
     @property
     def spread(self) -> float:
         """The longest wait for the end of an answer against the shortest."""
-        ends = [v.end for v in self.visits if v.ended == "answered"]
+        ends = [v.end for v in self.answered]
         return max(ends) / min(ends)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,12 +32,18 @@ DECODED = 64
 
 
 class Watched:
-    """A chat model that notes, for the last question, when its first text came and how long it was waited for."""
+    """A chat model that notes, for the last question, when its first text came and how long it was waited for.
+
+    ``made``: pieces of text that it has written in all, very nearly a token each. An answer that the tutor cuts at
+    its longest has no count of its own.
+    """
 
     def __init__(self, llm: LlamaCppChat) -> None:
         self.llm, self.name, self.students = llm, llm.name, llm.students
         self.first = self.waited = 0.0
+        self.made = 0
         self.prompts: list[list[BaseMessage]] = []
+        self._counting = Lock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.llm, name)
@@ -52,6 +59,9 @@ class Watched:
             if chunk is None:
                 return
             self.first = self.first or time.perf_counter()
+            if chunk.text:
+                with self._counting:
+                    self.made += 1
             yield chunk
 
 
@@ -182,23 +192,22 @@ def _until(done: Callable[[], bool], seconds: float = 1200) -> None:
         time.sleep(0.05)
 
 
-def at_once(tutor: Tutor, cases: Sequence[Case], students: int) -> tuple[float, list[float]]:
+def at_once(tutor: Tutor, model: Watched, cases: Sequence[Case], students: int) -> tuple[float, list[float]]:
     """Tokens a second of all together, and the seconds each waited for a first word, ``students`` at a time."""
-    waits: list[float] = []
 
-    def one(case: Case) -> int:
-        began, made, first = time.perf_counter(), 0, 0.0
-        for event in tutor.stream(case.question):
-            first = first or time.perf_counter() - began
-            if isinstance(event, Answer):
-                made = event.timings.completion_tokens
-        waits.append(first)
-        return made
+    def one(case: Case) -> float:
+        began = time.perf_counter()
+        events = tutor.stream(case.question)
+        next(events)
+        waited = time.perf_counter() - began
+        for _ in events:
+            pass
+        return waited
 
-    began = time.perf_counter()
+    began, before = time.perf_counter(), model.made
     with ThreadPoolExecutor(students) as pool:
-        made = sum(pool.map(one, cases))
-    return made / (time.perf_counter() - began), waits
+        waits = list(pool.map(one, cases))
+    return (model.made - before) / (time.perf_counter() - began), waits
 
 
 def by_length(model: LlamaCppChat, plain: AsItComes, texts: Sequence[str]) -> list[tuple[int, float, float]]:

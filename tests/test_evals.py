@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
@@ -24,6 +25,7 @@ from evals.bench import peak_mb
 from evals.fidelity import Answers, sampled
 from evals.metrics import Share, figure, holds
 from evals.served import Alone, Crowd, Server, Visit, crowd, visit
+from evals.speed import Watched
 from evals.spelling import Speller, language_of, prose_words
 from evals.trials import Case, Trial, answer_from, claims_of, load_cases
 from tutor.tutor import Tutor
@@ -325,9 +327,19 @@ def test_a_crowd_is_told_apart_and_queues(tutor: Tutor, scripted: Scripted) -> N
 def test_what_a_crowds_figures_are() -> None:
     refused = Visit("refused", "queue", end=0.1)
     visits = (refused, Visit("answered", end=2, tokens=30), Visit("answered", end=8, tokens=50))
-    assert Crowd(visits, 10, 1).rate == 8
-    assert Crowd(visits, 10, 1).spread == 4
+    found = Crowd(visits, 10, 1)
+    assert (found.tokens_a_second, found.answers_a_minute, found.spread) == (8, 12, 4)
     assert Alone((3, 9, 5), (2, 1, 2.5)).after == 3
+
+
+def test_what_the_model_wrote_counts_when_the_answer_is_cut() -> None:
+    pieces = [SimpleNamespace(text=t) for t in ("En", " to", "", " tre")]
+    model = Watched(SimpleNamespace(name="manus", students=1, stream=lambda _: iter(pieces)))  # type: ignore[arg-type]
+    next(written := model.stream([]))
+    written.close()  # type: ignore[attr-defined]
+    assert model.made == 1
+    assert len(list(model.stream([]))) == 4
+    assert model.made == 4
 
 
 def test_memory_is_that_of_the_command_alone() -> None:
