@@ -17,7 +17,8 @@ import time
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -25,6 +26,9 @@ from evals import served, speed
 from evals.cases import Case, shipped
 from evals.plain import Plain
 from tutor.llm import physical_cores
+
+if TYPE_CHECKING:
+    from tutor.retrieve import GlossaryRetriever
 
 REPORT = Path(__file__).parent / "BENCH.md"
 PICTURES = Path(__file__).parent / "charts"
@@ -209,25 +213,40 @@ def lone_and_served(report: Report, quick: bool, env: dict[str, str]) -> None:
 
 def first_words(report: Report, questions: list[str], env: dict[str, str], bare: dict[str, str], repeats: int) -> None:
     """When a lone ``tutor ask`` begins to answer what the retriever is sure of, and what the model is asked about."""
-    from tutor.judge import DOUBT
     from tutor.open import open_retriever
     from tutor.settings import load_settings
 
     retriever = open_retriever(load_settings())
-    sure = {q: retriever.search(q).confidence for q in questions}
-    doubted = [q for q in sure if DOUBT[0] < sure[q] < DOUBT[1]]
-    chosen = {"is sure": next(q for q in sure if sure[q] >= DOUBT[1]), "asks the model first": doubted[0]}
+    doubts = [asks_model_first(retriever, q) for q in questions]
     report.say(
         "", "The first letter of a lone `tutor ask`, and the model loaded in a process of its own: seconds, in turn."
         f" Wanted: the letter at most 1.5 after. The retriever is in doubt, and asks the model whether the glossary"
-        f" covers the question, on {len(doubted)} of {len(sure)} questions.",
+        f" covers the question, on {sum(doubts)} of {len(doubts)} questions.",
     )  # fmt: skip
     report.table("the retriever", "states on disk", "first letter", "model loaded", "after it")
-    for name, question in chosen.items():
+    for name, doubt in (("is sure", False), ("asks the model first", True)):
+        if doubt not in doubts:
+            continue
+        question = questions[doubts.index(doubt)]
         served.timed([*served.TUTOR, "ask", question], env)  # its states are on disk from here on
         for kept, here in (("yes", env), ("no", bare)):
             found = served.alone(question, here, repeats)
             report.row(name, kept, speed.middle(found.word), speed.middle(found.load), f"{found.after:.2f}")
+
+
+def asks_model_first(retriever: GlossaryRetriever, question: str) -> bool:
+    """Does the tutor ask the model anything before its first word?"""
+    from tutor.tutor import Tutor
+
+    asked = []
+
+    def choose(*_: object) -> tuple[float, float]:
+        asked.append(question)
+        return 0.0, 0.0
+
+    model: Any = SimpleNamespace(name="", stream=lambda _: iter(()), choose=choose)
+    next(Tutor(retriever, model).stream(question))
+    return bool(asked)
 
 
 def students(report: Report, one: served.Crowd, all_: served.Crowd) -> None:
