@@ -17,6 +17,8 @@ from ui.followups import followups
 from ui.texts import LANGUAGES, text
 from ui.turns import Exchange, View, history, received, sent
 
+WAITING = 500
+"""Events that Gradio holds at most. The desk refuses long before, and kindly; Gradio's own refusal is in English."""
 Step = tuple[list[dict[str, Any]], str]
 KEPT = """(turns, language) => {
   try {
@@ -73,7 +75,7 @@ def make_chat(desk: Desk, up: str, keeps: bool) -> gr.Blocks:
         quiet: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
         stop.click(chat.stopped, [turns, language], state, cancels=[asking], **quiet)
         new.click(chat.new, [language], state, cancels=[asking], **quiet)
-    page.queue(max_size=4 * desk.settings.longest_queue, api_open=False)
+    page.queue(max_size=WAITING, api_open=False)
     return page
 
 
@@ -93,9 +95,7 @@ class _Chat:
         A conversation from before a reload is there again; an answer that was on its way is not taken up.
         """
         view, exchanges = self._view(language), received(content)
-        for e in exchanges:
-            if e.busy:
-                e.state, e.note = "stopped", text(view.language, "interrupted")
+        _interrupt(exchanges, view)
         try:
             self.desk.tutor  # noqa: B018  (raises while it is not there)
         except Refused as refused:
@@ -117,6 +117,7 @@ class _Chat:
         view, exchanges = self._view(language), received(content)
         if exchanges and exchanges[-1].question == question.strip():
             exchanges.pop()  # trying again replaces the old answer
+        _interrupt(exchanges, view)
         before = history(exchanges)
         now = Exchange(question=question.strip()[:4000])
         exchanges.append(now)
@@ -157,6 +158,13 @@ class _Chat:
             return [], view.welcome(starters(self.desk.tutor, view))
         except Refused as refused:
             return [], view.notice(refused.kind)
+
+
+def _interrupt(exchanges: list[Exchange], view: View) -> None:
+    """Mark what was on its way when the page lost its connection or was left."""
+    for e in exchanges:
+        if e.busy:
+            e.state, e.note = "stopped", text(view.language, "interrupted")
 
 
 def starters(tutor: Tutor, view: View) -> list[str]:

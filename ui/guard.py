@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable
@@ -14,12 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.page import localise, rewrite
 from ui.settings import WebSettings
-from ui.texts import negotiate, text
+from ui.texts import negotiate
 
 OURS = r"/api/(ask|feedback)|/healthz|/readyz|/openapi\.json|/widget(\.js)?|/ordliste(/[^/]+)?|/ui/[\w-]+\.(css|js|svg)"
 GRADIO = (
     r"(/widget)?/(config|theme\.css|(assets|static)(/[\w.-]+)+"
-    r"|gradio_api/(queue/(join|data)|heartbeat/\w+|cancel|reset|startup-events|theme\.css|info))?"
+    r"|gradio_api/(queue/(join|data)|heartbeat/\w+|cancel|reset|startup-events|app_id|theme\.css|info))?"
 )
 """All that the page needs; Gradio's uploads, file routes, monitoring and the like are not there."""
 KNOWN = re.compile(f"({OURS}|{GRADIO})")
@@ -47,8 +46,6 @@ class Guard:
             await refusal(scope, receive, guarded)
             return
         receive = _Measured(receive, self.settings.largest_request)
-        if path.endswith("/gradio_api/queue/join"):
-            guarded = _translated(guarded, negotiate(headers.get("accept-language", "")))
         if path in PAGES + CONFIGS:
             query = parse_qs(scope["query_string"].decode("latin-1"))
             scope = {**scope, "query_string": b""}  # Gradio reads other things from it: pages, links to stored states
@@ -119,25 +116,6 @@ def _path(scope: Scope) -> str:
 
 def _error(status: int, says: str) -> JSONResponse:
     return JSONResponse({"error": says}, status)
-
-
-def _translated(send: Send, language: str) -> Send:
-    """``send`` that says in the reader's language that Gradio's own queue is full."""
-    full = False
-
-    async def translated(message: Message) -> None:
-        nonlocal full
-        if message["type"] == "http.response.start" and message["status"] == 503:
-            full = True
-            body = json.dumps({"detail": text(language, "queue")}).encode()
-            headers = MutableHeaders(scope=message)
-            headers["Content-Length"], headers["Retry-After"] = str(len(body)), "10"
-            await send(message)
-            await send({"type": "http.response.body", "body": body})
-        elif not full:
-            await send(message)
-
-    return translated
 
 
 class _Measured:

@@ -69,5 +69,6 @@ def _header(language: str, root: str, compact: bool, keep: str) -> str:
         f"<h1{' class=unseen' if compact else ''}>{say('title')}</h1>"
         f'<nav aria-label="{say("tools")}">{glossary}</nav>'
         f'<nav class="languages" aria-label="{say("language")}">{"".join(link(code) for code in LANGUAGES)}</nav>'
-        f"</header><noscript><p>{say('no_script')} {glossary}</p></noscript>"
+        f'</header><div id="trouble" role="alert" data-says="{say("trouble")}" data-reload="{say("reload")}"></div>'
+        f"<noscript><p>{say('no_script')} {glossary}</p></noscript>"
     )

@@ -93,6 +93,12 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Noko gjekk gale, og svaret stoppa. Prøv igjen.",
         "Something went wrong and the answer stopped. Try again.",
     ),
+    "trouble": (
+        "Veilederen svarer ikke akkurat nå. Vent litt, og last siden på nytt.",
+        "Rettleiaren svarar ikkje akkurat no. Vent litt, og last sida på nytt.",
+        "The tutor is not answering right now. Wait a moment, and reload the page.",
+    ),
+    "reload": ("Last på nytt", "Last på nytt", "Reload"),
     "interrupted": ("Svaret ble avbrutt.", "Svaret vart avbrote.", "The answer was interrupted."),
     "download": ("Last ned", "Last ned", "Download"),
     "helpful": ("Var svaret nyttig?", "Var svaret nyttig?", "Was the answer helpful?"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from browser import *  # noqa: F403
-from browser import PHONE, WIDE, course_page
+from browser import PHONE, RULES, WIDE, course_page
 from conftest import SMALL
 from web import Slow, make_tutor, opened, served
 
@@ -48,24 +48,88 @@ def test_the_widget_in_a_course_page(browser: Any, site: SimpleNamespace, course
     page.close()
 
 
+DENIED = """() => {
+    const denied = (touch) => { try { return !touch(); } catch { return true; } };
+    return {
+        cookies: denied(() => (document.cookie = "x=1; SameSite=None; Secure", document.cookie)),
+        localStorage: denied(() => (localStorage.x = 1)),
+        sessionStorage: denied(() => (sessionStorage.x = 1)),
+    };
+}"""
+"""What a page is denied in the way of cookies and storage."""
+
+
 def test_an_iframe_as_canvas_has_it(browser: Any, site: SimpleNamespace, course: SimpleNamespace) -> None:
+    """Another site's page without script, and third-party cookies and storage blocked, as this Chromium does."""
     page = browser.new_page(viewport=WIDE, locale="nb-NO")
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.goto(f"{site.url}/ordliste")
+    assert not any(page.evaluate(DENIED).values())
+    page.context.clear_cookies()
     page.goto(course_page(course, f'<iframe src="{site.url}/widget/" width="100%" height="600"></iframe>'))
     inside = page.frame_locator("iframe")
     inside.locator(".welcome .chips button").first.click()
-    inside.locator(".turn.done").wait_for()
+    turn = inside.locator(".turn.done")
+    turn.wait_for()
+    assert all(page.frames[1].evaluate(DENIED).values())
+    inside.locator("#question textarea").fill("Hvorfor dropout da?")
+    inside.locator("#question textarea").press("Enter")
+    turn.nth(1).wait_for()
+    assert [t.role for t in site.shelf.histories[-1]] == ["user", "assistant"]
+    turn.nth(1).get_by_role("button", name="Kopier").click()  # the frame may not use the clipboard by itself
+    inside.get_by_role("button", name="Kopiert").wait_for()
+    inside.locator("#question textarea").press("Control+V")
+    assert inside.locator("#question textarea").input_value().startswith("Dropout slår av")
+    inside.locator("button.cite").last.click()
+    with page.expect_popup() as popup:
+        inside.locator(".sources[open] li a").first.click()
+    assert popup.value.locator("mark").count() == 1
+    assert page.context.cookies() == []
+    assert [w for w in wrong if "Clipboard" not in w] == []
     page.close()
 
 
-def test_a_site_that_is_not_on_the_list_cannot_embed(browser: Any, course: SimpleNamespace) -> None:
-    with served(opened(make_tutor(SMALL, Slow()))) as url:
-        page = browser.new_page()
+@pytest.mark.parametrize("how", ["iframe", "widget.js"])
+def test_a_site_that_is_not_on_the_list_cannot_embed(browser: Any, course: SimpleNamespace, how: str) -> None:
+    with served(opened(make_tutor(SMALL, Slow()), allow_origins=("https://skolen.instructure.com",))) as url:
+        page = browser.new_page(viewport=WIDE)
         refused: list[str] = []
         page.on("console", lambda m: refused.append(m.text))
-        page.goto(course_page(course, f'<iframe src="{url}/widget/"></iframe>'))
-        page.wait_for_timeout(500)
+        if how == "iframe":
+            page.goto(course_page(course, f'<iframe src="{url}/widget/"></iframe>'))
+        else:
+            page.goto(course_page(course, f'<script src="{url}/widget.js"></script>'))
+            page.get_by_role("button", name="Spør ordlisten").click()
+        for _ in range(100):
+            if any("frame-ancestors" in line for line in refused):
+                break
+            page.wait_for_timeout(50)
         assert any("frame-ancestors" in line for line in refused)
+        assert page.frame_locator("iframe").locator("#log, textarea").count() == 0
         page.close()
+
+
+ASKING = """async ([url, credentials]) => {
+    const body = JSON.stringify({ question: "Hva er dropout?" });
+    const headers = { "Content-Type": "application/json" };
+    const ask = { method: "POST", headers, body, credentials };
+    return fetch(url, ask).then((r) => r.json()).then((said) => said.answer, () => "denied");
+}"""
+
+
+def test_a_script_of_another_site_may_ask_only_when_allowed_and_never_with_credentials(
+    browser: Any, site: SimpleNamespace, course: SimpleNamespace
+) -> None:
+    page = browser.new_page()
+    page.goto(course_page(course, ""))
+    assert "slår av" in page.evaluate(ASKING, [f"{site.url}/api/ask", "omit"])
+    assert page.evaluate(ASKING, [f"{site.url}/api/ask", "include"]) == "denied"
+    with served(opened(make_tutor(SMALL, Slow()))) as url:
+        assert page.evaluate(ASKING, [f"{url}/api/ask", "omit"]) == "denied"
+        assert page.evaluate("url => fetch(url).then(() => 1, () => 'denied')", f"{url}/config") == "denied"
+    page.close()
 
 
 def widget_page(course: SimpleNamespace, site: SimpleNamespace, more: str = "") -> str:
@@ -157,6 +221,30 @@ def test_on_a_phone_the_dialog_covers_the_page_and_holds_the_focus(
     page.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_in_a_course_page_with_the_widget(
+    browser: Any, site: SimpleNamespace, course: SimpleNamespace, axe: str, scheme: str, size: dict[str, int]
+) -> None:
+    page = browser.new_page(viewport=size, locale="nb-NO", color_scheme=scheme)
+    page.goto(widget_page(course, site, 'data-color="#767676"'))
+
+    def check() -> None:
+        for frame in page.frames:
+            frame.evaluate(axe)
+        found = page.evaluate("rules => axe.run({ runOnly: rules })", RULES)
+        assert [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found["violations"]] == []
+
+    button = page.get_by_role("button", name="Spør ordlisten")
+    button.wait_for()
+    check()
+    button.click()
+    page.frame_locator("iframe").locator(".welcome .chips button").first.click()
+    page.frame_locator("iframe").locator(".turn.done").wait_for()
+    check()
+    page.close()
+
+
 def test_a_frame_that_is_denied_storage_keeps_the_conversation_in_memory(
     browser: Any, site: SimpleNamespace, course: SimpleNamespace
 ) -> None:
@@ -174,5 +262,7 @@ def test_a_frame_that_is_denied_storage_keeps_the_conversation_in_memory(
         inside.locator("#question textarea").fill("Hva er dropout?" if number == 1 else "Hva er regularisering?")
         inside.locator("#question textarea").press("Enter")
         inside.locator(f".turn.done >> nth={number - 1}").wait_for()
+    with pytest.raises(Exception, match="indexedDB"):
+        page.frames[1].evaluate("indexedDB")
     assert wrong == []
     page.close()

@@ -23,6 +23,18 @@ async function ask(question) {
   box.focus({ preventScroll: true });
 }
 
+/** Gradio tells in English, or not at all, that the tutor does not answer; ours tells it in the reader's language. */
+new MutationObserver(() => {
+  const place = document.querySelector("#trouble");
+  const broken = document.querySelector(".toast-body.error, [data-testid=status-tracker] .error") !== null;
+  if (broken === place.hasChildNodes()) return;
+  place.replaceChildren();
+  if (!broken) return;
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: place.dataset.reload });
+  button.addEventListener("click", () => location.reload());
+  place.append(place.dataset.says, button);
+}).observe(page, { childList: true, subtree: true });
+
 /** Sources that the student has opened. Gradio closes them when it draws the next sentence. */
 const opened = new WeakSet();
 document.addEventListener("click", (event) => {
