@@ -30,7 +30,7 @@ from tutor.types import Answer
 SECOND = HERE / "second" / "databaser"
 SPLITS = HERE / "cases" / "fidelity-split.tsv"
 SUBJECTS = {"shipped": "dyp læring", "second": "databaser"}
-SAMPLE = 60
+SAMPLE = 30
 """Cases that the slow comparisons answer, of both glossaries together."""
 SAMPLED = ("oracle passages", POISONED, "no retrieval", "plain baseline")
 

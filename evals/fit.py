@@ -11,39 +11,41 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import track
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import PredefinedSplit, StratifiedKFold, cross_val_predict
 
 from evals.cases import Case, dialogues, shipped
+from evals.practice import QUESTIONS, practice, shipped_as
 from evals.train_embedder import TRAIN, entries_by_subject
 from tutor import intents as learned_intents
 from tutor import smalltalk
-from tutor.glossary import read_glossary
+from tutor.embed import Embedder, make_embedder
+from tutor.index import open_index
 from tutor.intents import QUESTION, Intents
 from tutor.lexical import stems
-from tutor.open import open_retriever
 from tutor.retrieve import COVERAGE, EVERYDAY, FOLLOW_UP, LEGS, WEIGHTS, GlossaryRetriever, everyday, weights
 from tutor.settings import load_settings, shipped_glossary
+from tutor.store import Store
 
 L2_LEGS, L2_FOLLOW_UP = 1e-3, 1e-2
 FALSE_REFUSALS = 0.05
 """The share of covered dev questions that may fall below the threshold."""
 
-QUESTIONS = 1500
+ASKED = 1500
 """Training questions that stand against what is no question."""
 INTENTS = TRAIN / "intents.jsonl"
 
-FEW = 4
-"""Questions an entry in the leaner glossary."""
 SUBJECTS = 3
 """A word is everyday when questions on at least so many subjects use it."""
 
@@ -52,34 +54,37 @@ Rows = tuple[NDArray[np.float32], list[int]]
 
 def fit_logit(data: Sequence[Rows], l2: float) -> NDArray[np.float64]:
     """Weights that maximise the probability of a right row; each datum is (features of all rows, right rows)."""
+    table = np.concatenate([rows for rows, _ in data]).astype(np.float64)
+    starts = np.cumsum([0, *(len(rows) for rows, _ in data[:-1])])
+    sizes = np.array([len(rows) for rows, _ in data])
+    good = np.zeros(len(table))
+    good[[start + n for start, (_, right) in zip(starts, data, strict=True) for n in right]] = 1.0
 
     def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        total, slope = 0.0, np.zeros_like(w)
-        for rows, right in data:
-            p = np.exp(rows @ w - (rows @ w).max())
-            good = p[right]
-            total -= np.log(good.sum() / p.sum())
-            slope += (p @ rows) / p.sum() - (good @ rows[right]) / good.sum()
-        return float(total / len(data) + l2 * w @ w), slope / len(data) + 2 * l2 * w
+        scores = table @ w
+        p = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), sizes))
+        all_of_it, of_right = np.add.reduceat(p, starts), np.add.reduceat(p * good, starts)
+        slope = (p / np.repeat(all_of_it, sizes) - p * good / np.repeat(of_right, sizes)) @ table
+        return float(-np.log(of_right / all_of_it).mean() + l2 * w @ w), slope / len(data) + 2 * l2 * w
 
-    best: NDArray[np.float64] = minimize(loss, np.zeros(data[0][0].shape[1]), jac=True, method="L-BFGS-B").x
+    best: NDArray[np.float64] = minimize(loss, np.zeros(table.shape[1]), jac=True, method="L-BFGS-B").x
     return best
 
 
-def cross_validated(data: Sequence[Rows], l2: float, folds: int = 5) -> float:
-    """Share of held-out questions with a right row first."""
-    fold = np.random.RandomState(0).permutation(len(data)) % folds
-    right = []
-    for n in range(folds):
+def folds_of(ids: Sequence[str], folds: int = 5) -> NDArray[np.int64]:
+    """The fold of each case; a case that is asked of several glossaries is in one fold."""
+    return np.array([zlib.crc32(i.encode()) % folds for i in ids])
+
+
+def cross_validated(data: Sequence[Rows], fold: NDArray[np.int64], l2: float) -> NDArray[np.bool_]:
+    """For each held-out question: is a right row first?"""
+    right = np.zeros(len(data), bool)
+    for n in set(fold.tolist()):
         w = fit_logit([d for d, f in zip(data, fold, strict=True) if f != n], l2)
-        right += [int(np.argmax(r @ w)) in good for (r, good), f in zip(data, fold, strict=True) if f == n]
-    return float(np.mean(right))
-
-
-def ablation(data: Sequence[Rows], names: Sequence[str], l2: float) -> dict[str, float]:
-    """Cross-validated share without each column in turn."""
-    keep = {n: [m for m in range(len(names)) if m != n] for n in range(len(names))}
-    return {names[n]: cross_validated([(r[:, c], good) for r, good in data], l2) for n, c in keep.items()}
+        for place in np.flatnonzero(fold == n):
+            rows, good = data[int(place)]
+            right[place] = int(np.argmax(rows @ w)) in good
+    return right
 
 
 def everyday_words() -> list[str]:
@@ -96,7 +101,7 @@ def fit_intents(retriever: GlossaryRetriever) -> Intents:
     rows = [json.loads(line) for line in INTENTS.read_text(encoding="utf-8").splitlines()]
     texts, labels = [r["text"] for r in rows], [r["intent"] for r in rows]
     asked = [q for group in entries_by_subject() for entry in group for q in entry["questions"]]
-    more = random.Random(0).sample(asked, QUESTIONS)
+    more = random.Random(0).sample(asked, ASKED)
     table = np.array([retriever.embedder.query_vector(t) for t in texts + more])
     labels += [QUESTION] * len(more)
     model = LogisticRegression(C=10.0, max_iter=2000)
@@ -109,78 +114,130 @@ def fit_intents(retriever: GlossaryRetriever) -> Intents:
     return Intents(names, weights, bias, retriever.embedder.fingerprint)
 
 
-def fit(retriever: GlossaryRetriever, leaner: GlossaryRetriever, cases: Sequence[Case]) -> dict[str, Any]:
-    """All weights from the dev cases; whether a glossary covers a question is fitted on both glossaries."""
-    covered = [c for c in cases if c.covered]
-    rows = {c.id: retriever.evidence(c.question) for c in cases}
-    right = {c.id: [retriever.position[s] for s in c.relevant] for c in cases}
-    single: list[Rows] = [(rows[c.id], right[c.id]) for c in covered if not c.history]
-    legs = fit_logit(single, L2_LEGS)
-    print(f"legs: {cross_validated(single, L2_LEGS):.3f} right first, cross-validated over {len(single)}")
-    for name, share in ablation(single, LEGS, L2_LEGS).items():
-        print(f"  without {name:12} {share:.3f}")
-    fitted: dict[str, Any] = {"legs": _named(LEGS, legs)}
-    weights().clear()
-    weights().update(fitted)
+@dataclass(frozen=True)
+class Source:
+    """A glossary, and what is asked of it."""
 
-    spoken = [c for c in cases if c.covered and c.history]
-    fitted["follow_up"] = dict.fromkeys(FOLLOW_UP, 0.0) | {"alone": 1.0}
-    for _ in range(2):  # the second time what earlier turns were about is told by weights that are fitted
+    name: str
+    retriever: GlossaryRetriever
+    cases: Sequence[Case]
+
+    def rows(self, talking: bool) -> list[tuple[str, str, Rows]]:
+        """Name, id and evidence of each covered question: those in a conversation, or those alone."""
+        found = []
+        for c in self.cases:
+            if c.covered and bool(c.history) == talking:
+                rows = self.retriever.evidence(c.question)
+                rows = self.retriever.follow_up(c.question, rows, c.history) if talking else rows
+                found.append((self.name, c.id, (rows, [self.retriever.position[s] for s in c.relevant])))
+        return found
+
+
+def fit(sources: Sequence[Source]) -> dict[str, Any]:
+    """All weights; those of the legs and of what is covered for each level of ``GlossaryRetriever.taught``."""
+    fitted: dict[str, Any] = {"legs": {}, "coverage": {}, "threshold": {}}
+    levels = {t: [s for s in sources if s.retriever.taught == t] for t in ("much", "some", "bare")}
+    for taught, mine in levels.items():
+        found = [r for s in mine for r in s.rows(talking=False)]
+        fitted["legs"][taught] = _named(LEGS, _fitted(f"legs, {taught}", found, LEGS, L2_LEGS))
+    weights().update(fitted)
+    fitted["follow_up"] = {t: dict.fromkeys(FOLLOW_UP, 0.0) | {"alone": 1.0} for t in levels}
+    for last in (False, True):  # the second time what earlier turns were about is told by weights that are fitted
         weights().update(fitted)
-        turns: list[Rows] = [(retriever.follow_up(c.question, rows[c.id], c.history), right[c.id]) for c in spoken]
-        fitted["follow_up"] = _named(FOLLOW_UP, fit_logit(turns, L2_FOLLOW_UP))
-    print(f"follow-ups: {cross_validated(turns, L2_FOLLOW_UP):.3f} right first, cross-validated over {len(turns)}")
-    for name, share in ablation(turns, FOLLOW_UP, L2_FOLLOW_UP).items():
-        print(f"  without {name:16} {share:.3f}")
+        for taught, mine in levels.items():
+            found = [r for s in mine for r in s.rows(talking=True)]
+            model = f"follow-ups, {taught}" if last else ""
+            fitted["follow_up"][taught] = _named(FOLLOW_UP, _fitted(model, found, FOLLOW_UP, L2_FOLLOW_UP))
     weights().update(fitted)
-    return fitted | _fit_coverage((retriever, leaner), cases)
+    for taught, mine in levels.items():
+        fitted["coverage"][taught], fitted["threshold"][taught] = _fit_coverage(taught, mine)
+    return fitted
 
 
-def write_leaner(folder: Path) -> None:
-    """The shipped glossary as a teacher with less time would have written it: a few questions an entry."""
-    for entry in read_glossary(shipped_glossary()).entries:
-        head = {"term": entry.term, "aliases": {k: list(v) for k, v in entry.aliases.items()}}
-        head |= {"related": list(entry.related), "questions": list(entry.questions[:FEW])}
-        front = "".join(f"{k}: {json.dumps(v, ensure_ascii=False)}\n" for k, v in head.items())
-        (folder / f"{entry.slug}.md").write_text(f"---\n{front}---\n{entry.text}\n", encoding="utf-8")
+def _fitted(
+    model: str, found: Sequence[tuple[str, str, Rows]], columns: Sequence[str], l2: float
+) -> NDArray[np.float64]:
+    names, data = np.array([n for n, *_ in found]), [rows for *_, rows in found]
+    if model:
+        _tell(model, names, data, folds_of([i for _, i, _ in found]), columns, l2)
+    return fit_logit(data, l2)
 
 
-def _fit_coverage(retrievers: Sequence[GlossaryRetriever], cases: Sequence[Case]) -> dict[str, Any]:
-    asked = [c for c in cases if c.kind != "smalltalk" and not smalltalk.reply(c.question, "nb", ("",))]
-    table = np.array([r.coverage_of(c.question, c.history) for r in retrievers for c in asked])
-    label = np.array([c.covered for _ in retrievers for c in asked])
-    case = np.array([n for _ in retrievers for n in range(len(asked))])
+def _tell(
+    model: str,
+    names: NDArray[np.str_],
+    data: Sequence[Rows],
+    fold: NDArray[np.int64],
+    columns: Sequence[str],
+    l2: float,
+) -> None:
+    """Print the share that is right first, cross-validated, of each glossary, and without each column in turn."""
+    right = cross_validated(data, fold, l2)
+    shares = ", ".join(f"{n} {right[names == n].mean():.3f} of {(names == n).sum()}" for n in dict.fromkeys(names))
+    print(f"{model}: right first, cross-validated: {shares}")
+    for n, name in enumerate(columns):
+        rest = [m for m in range(len(columns)) if m != n]
+        without = cross_validated([(r[:, rest], good) for r, good in data], fold, l2)
+        print(f"  without {name:16} {without.mean() - right.mean():+.3f}")
+
+
+def _fit_coverage(taught: str, sources: Sequence[Source]) -> tuple[dict[str, float], float]:
+    sources = [s for s in sources if any(not c.covered for c in s.cases)]
+    asked = [(s, c) for s in sources for c in s.cases if c.kind != "smalltalk"]
+    asked = [(s, c) for s, c in asked if not smalltalk.reply(c.question, "nb", ("",))]
+    table = np.array([s.retriever.coverage_of(c.question, c.history) for s, c in asked])
+    label = np.array([c.covered for _, c in asked])
+    names, fold = np.array([s.name for s, _ in asked]), folds_of([c.id for _, c in asked])
     scale = table.std(axis=0) + 1e-6
-    model = LogisticRegression(C=1.0, max_iter=1000)
-    folds = list(StratifiedGroupKFold(5, shuffle=True, random_state=0).split(table, label, case))
-    held_out = cross_val_predict(model, table / scale, label, cv=folds, method="predict_proba")[:, 1]
+    logistic = LogisticRegression(C=1.0, max_iter=1000)
+    folds = PredefinedSplit(fold)
+    held_out = cross_val_predict(logistic, table / scale, label, cv=folds, method="predict_proba")[:, 1]
     threshold = float(np.quantile(held_out[label], FALSE_REFUSALS))
-    answered = float((held_out[~label] >= threshold).mean())
-    print(f"coverage: AUROC {roc_auc_score(label, held_out):.4f} cross-validated over {len(label)}")
-    print(f"  at threshold {threshold:.3f}: {answered:.3f} of uncovered answered")
+    print(f"coverage, {taught}: AUROC {roc_auc_score(label, held_out):.4f} cross-validated; threshold {threshold:.3f}")
+    for name in dict.fromkeys(names):
+        p, y = held_out[names == name], label[names == name]
+        ranked = f"AUROC {roc_auc_score(y, p):.4f}, " if 0 < y.sum() < len(y) else ""
+        refused, answered = (p[y] < threshold).mean(), (p[~y] >= threshold).mean() if not y.all() else 0.0
+        print(f"  {name:16} {ranked}{refused:.3f} of covered refused, {answered:.3f} of uncovered answered")
     for n, name in enumerate(COVERAGE):
         rest = np.delete(table / scale, n, axis=1)
-        p = cross_val_predict(model, rest, label, cv=folds, method="predict_proba")[:, 1]
+        p = cross_val_predict(logistic, rest, label, cv=folds, method="predict_proba")[:, 1]
         print(f"  without {name:14} {roc_auc_score(label, p):.4f}")
-    model.fit(table / scale, label)
-    coverage = _named(COVERAGE, model.coef_[0] / scale) | {"intercept": float(model.intercept_[0])}
-    return {"coverage": coverage, "threshold": round(threshold, 4)}
+    logistic.fit(table / scale, label)
+    coefficients = _named(COVERAGE, logistic.coef_[0] / scale) | {"intercept": float(logistic.intercept_[0])}
+    return coefficients, round(threshold, 4)
 
 
 def _named(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:
     return {n: round(float(v), 4) for n, v in zip(names, values, strict=True)}
 
 
+def indexed(glossary: Path, home: Path, embedder: Embedder) -> GlossaryRetriever:
+    """A retriever with an index of its own, which no other index takes the place of."""
+    index = open_index(load_settings(home=home, glossary=glossary), embedder)
+    store = Store(index.folder / "chroma", "", index.collection, embedder.fingerprint)
+    return GlossaryRetriever(index=index, store=store, embedder=embedder)
+
+
 def main() -> None:
     EVERYDAY.write_text("\n".join(everyday_words()) + "\n", encoding="utf-8")
     everyday.cache_clear()
-    retriever = open_retriever(load_settings(glossary=shipped_glossary()))
-    fit_intents(retriever).save(learned_intents.FILE)
+    cases = [*shipped("dev"), *dialogues("dev")]
+    folder = load_settings().home / "evals" / "practice"  # what was made searchable before is so still
+    glossaries: list[tuple[str, Path, Sequence[Case]]] = [
+        ("shipped", shipped_glossary(), cases),
+        ("shipped, 4 questions", shipped_as(folder, QUESTIONS), cases),
+        ("shipped, bare", shipped_as(folder, 0, bare=True), cases),
+        *((p.folder.name, p.folder, p.cases) for p in practice(folder)),
+    ]
+    embedder = make_embedder(load_settings())
+    sources = [
+        Source(name, indexed(path, folder / "homes" / name, embedder), asked)
+        for name, path, asked in track(glossaries, description="Gjør søkbar")
+    ]
+    fit_intents(sources[0].retriever).save(learned_intents.FILE)
     learned_intents.intents.cache_clear()
-    with TemporaryDirectory() as folder:
-        write_leaner(Path(folder))
-        leaner = open_retriever(load_settings(glossary=folder))
-        fitted = fit(retriever, leaner, [*shipped("dev"), *dialogues("dev")])
+    fitted = fit(sources)
     WEIGHTS.write_text(json.dumps(fitted, indent=1) + "\n")
 
 

@@ -96,7 +96,7 @@ def judge_coverage(retriever: GlossaryRetriever, llm: Any, cases: Sequence[Case]
         if case.kind != "smalltalk" and not smalltalk.reply(case.question, "nb", ("",)):
             alone = retriever.search(case.question, case.history)
             best = retriever.entry(alone.hits[0].passage.entry_id)
-            answered = judge.covered(llm, alone, best, case.question, case.history)
+            answered = judge.covered(llm, alone, retriever.taught, best, case.question, case.history)
             found[case.kind].append(Judged(alone.confidence, alone.covered, answered))
     return found
 
@@ -180,7 +180,7 @@ class Report:
         right = [j for kind, js in found.items() for j in js if not kind.startswith("uncovered")]
         wrong = [j for kind, js in found.items() for j in js if kind.startswith("uncovered")]
         covered, outside = [j.confidence for j in right], [j.confidence for j in wrong]
-        threshold = weights()["threshold"]
+        threshold = weights()["threshold"][retriever.taught]
         auroc = roc_auc_score([1] * len(covered) + [0] * len(outside), covered + outside)
         self.say(f"\n### {title}: covered or not\n")
         self.say(

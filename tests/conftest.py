@@ -25,6 +25,8 @@ from tutor.glossary import read_glossary
 from tutor.index import Index, build_index, items_of, load_index
 from tutor.lexical import grams, words
 from tutor.models import DEFAULT_LLM, model_path
+from tutor.names import Names
+from tutor.plan import kind_of
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings, default_home
 from tutor.store import Store
@@ -88,6 +90,7 @@ class Shelf:
     """A retriever without arithmetic: covered when a name of an entry stands in the question."""
 
     starters = ("dropout", "regularisering")
+    taught = "much"
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = {e.slug: e for e in entries}
@@ -108,6 +111,10 @@ class Shelf:
     def asked_about(self, question: str, found: Retrieval) -> list[Entry]:
         named = [e for e in self.entries.values() if any(n.lower() in question.lower() for n in e.names)]
         return named or [self.entry(found.hits[0].passage.entry_id)]
+
+    def only_named(self, question: str) -> Entry | None:
+        called = Names.of(self.index.entries).called(question)
+        return None if called is None or kind_of(question) != "define" else self.index.entries[called]
 
     def nearness(self, question: str) -> Callable[[Sequence[str]], list[float]]:
         """The share of the question's words that a sentence holds."""

@@ -21,6 +21,7 @@ from tutor.tutor import Tutor
 from tutor.types import Answer
 
 OPENING = "Dropout slår av tilfeldige noder i hvert steg av treningen."
+SECOND = "Andelen noder som slås av, kalles $p$."
 TESTING = "Under testing er alle nodene med."
 NAMES = ("weight decay", "dropout", "utelatelse", "Weight tying", "Ærlighet")
 
@@ -35,7 +36,7 @@ def talk(tutor: Tutor) -> SimpleNamespace:
 def test_a_conversation_remembers_what_was_said(talk: SimpleNamespace, scripted: Scripted, shelf: Shelf) -> None:
     scripted.enqueue(TESTING, "")
     talk.chat.take("  Hva er dropout? ")
-    assert "".join(talk.said) == f"{OPENING} [1] {TESTING} [2]\n"
+    assert "".join(talk.said) == f"{OPENING} [1] {SECOND} [2] {TESTING} [3]\n"
     talk.chat.take("hvorfor dropout?")
     assert [t.role for t in shelf.histories[-1]] == ["user", "assistant"]
     assert shelf.histories[-1][0].content == "Hva er dropout?"
@@ -51,7 +52,7 @@ def test_the_sources_of_the_last_answer(talk: SimpleNamespace, scripted: Scripte
     scripted.enqueue(TESTING)
     talk.chat.take("Hva er dropout?")
     talk.chat.take("/kilder")
-    assert [c.quote for c in talk.shown[0].citations] == [OPENING, TESTING]
+    assert [c.quote for c in talk.shown[0].citations] == [OPENING, SECOND, TESTING]
     talk.chat.take("Hva er fotosyntese?")
     talk.chat.take("/kilder")
     assert "ingen kilder" in talk.said[-1] and len(talk.shown) == 1
@@ -195,7 +196,7 @@ def test_from_a_pipe_it_answers_each_line(
     monkeypatch.setattr(sys, "stdin", io.StringIO("Hva er dropout?\n/kilder\n"))
     assert cli.main(["chat"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith(f"{OPENING} [1] {TESTING} [2]\n")
+    assert shown.startswith(f"{OPENING} [1] {SECOND} [2] {TESTING} [3]\n")
     assert re.search(r"Kilder\n\[1\] dropout: «Dropout slår av", shown)
 
 

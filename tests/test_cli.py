@@ -143,8 +143,8 @@ def test_ask_prints_the_answer_and_then_its_sources(
     scripted.enqueue("Under testing er alle nodene med.")
     assert cli.main(["ask", "hva er dropout?"]) == 0
     answer, sources = capsys.readouterr().out.split("\n\nKilder\n")
-    assert answer.endswith("Under testing er alle nodene med. [2]")
-    assert "[2] dropout: «Under testing er alle nodene med.»" in sources
+    assert answer.endswith("Under testing er alle nodene med. [3]")
+    assert "[3] dropout: «Under testing er alle nodene med.»" in sources
 
 
 @pytest.mark.parametrize(

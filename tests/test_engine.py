@@ -123,11 +123,25 @@ def test_a_folder_that_cannot_be_written_only_costs_time(make: Make, tmp_path: P
 def test_what_is_prepared_need_not_be_read(make: Make, tmp_path: Path) -> None:
     model = make(states=tmp_path)
     model.prepare(QUESTIONS)
-    end = time.monotonic() + 30
-    while not model._engine.idle and time.monotonic() < end:
-        time.sleep(0.01)
-    assert model._engine.idle
+    _wait(model)
     assert answered(make(states=tmp_path), asked((0, 1, 2), "Et nytt spørsmål?"))[1] > 200
+
+
+def test_a_whole_prompt_that_is_prepared_leaves_one_token_to_read(make: Make, tmp_path: Path) -> None:
+    model = make(states=tmp_path)
+    expected = answered(make(), QUESTIONS[5])[0]
+    model.prepare(QUESTIONS[5:6])
+    _wait(model)
+    text, cached = answered(model, QUESTIONS[5])
+    assert (text, cached) == (expected, len(model._prompt(QUESTIONS[5])) - 1)
+
+
+def test_what_a_student_asks_is_not_kept(make: Make, tmp_path: Path) -> None:
+    model = make(states=tmp_path)
+    answered(model, asked((0, 1), "Hva?"))
+    files = set(tmp_path.iterdir())
+    answered(model, asked((0, 1), "Et nytt spørsmål " * 9))
+    assert files and set(tmp_path.iterdir()) == files
 
 
 def test_more_ask_than_there_is_room_for_and_all_are_answered(make: Make) -> None:
@@ -136,6 +150,13 @@ def test_more_ask_than_there_is_room_for_and_all_are_answered(make: Make) -> Non
     with ThreadPoolExecutor(50) as pool:
         replies = list(pool.map(lambda n: answered(model, QUESTIONS[n % len(QUESTIONS)])[0], range(50)))
     assert len(replies) == 50 and all(replies)
+
+
+def _wait(model: LlamaCppChat) -> None:
+    end = time.monotonic() + 30
+    while not model._engine.idle and time.monotonic() < end:
+        time.sleep(0.01)
+    assert model._engine.idle
 
 
 def test_one_that_leaves_gives_up_its_place(make: Make) -> None:
@@ -167,8 +188,8 @@ def test_pieces_depend_on_what_is_before_them_alone() -> None:
     assert whole[-1] == 400 and max(b - a for a, b in zip([0, *whole], whole, strict=False)) <= 64
     for length in range(1, 400):
         front = piece_ends(tokens[:length], lambda t: t == 0, 64)
-        assert front[:-1] == [e for e in whole if e < length]
-        assert front[-1] == length
+        assert front[:-2] == [e for e in whole if e < length - 1]
+        assert front[-2:] == [length - 1, length] if length > 1 else [length]
 
 
 def test_keys_tell_every_token_and_the_model() -> None:

@@ -71,7 +71,7 @@ class Oracle:
 
 @pytest.fixture
 def found(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Retrieval:
-    fitted = {"retriever": 1.0, "model": 1.0, "intercept": 0.0, "threshold": 0.5}
+    fitted = {"retriever": 1.0, "model": 1.0, "intercept": 0.0, "threshold": {"much": 0.5}}
     monkeypatch.setitem(retrieve.weights(), "judge", fitted)
     return shelf.search("hva er dropout?")
 
@@ -85,11 +85,11 @@ def test_the_model_is_asked_only_in_doubt(
 ) -> None:
     oracle = Oracle(odds)
     found = replace(found, confidence=confidence, covered=confidence > 0.5)
-    assert judge.covered(oracle, found, shelf.entry("dropout"), "hva er dropout?") is covered
+    assert judge.covered(oracle, found, "much", shelf.entry("dropout"), "hva er dropout?") is covered
     assert oracle.asked == asked
 
 
 def test_a_model_without_log_odds_leaves_it_to_the_retriever(shelf: Shelf, found: Retrieval) -> None:
     for covered in (True, False):
         doubtful = replace(found, confidence=0.5, covered=covered)
-        assert judge.covered(object(), doubtful, shelf.entry("dropout"), "hva er dropout?") is covered
+        assert judge.covered(object(), doubtful, "much", shelf.entry("dropout"), "hva er dropout?") is covered

@@ -138,7 +138,7 @@ def test_an_english_question_gets_the_english_of_the_glossary_and_norwegian_quot
     english = "Dropout turns off random nodes in each step of training."
     tutor = Tutor(shelf, scripted, {OPENING: english})  # type: ignore[arg-type]
     answer = tutor.ask("What is dropout?")
-    assert (answer.text, answer.language) == (f"{english} [1]", "en")
+    assert answer.language == "en" and answer.text.startswith(f"{english} [1]")
     assert [c.quote for c in answer.citations] == [OPENING]
     assert scripted.asked == []
     how = tutor.ask("How does dropout work?")

@@ -49,27 +49,27 @@ def test_what_the_glossary_does_not_say_is_withheld(tutor: Tutor, scripted: Scri
     scripted.enqueue(f"Dropout ble funnet opp i Toronto i 2012. {TESTING} Under testing er alle nodene ikke med.")
     answer = tutor.ask("Hva er dropout?")
     assert answer.withheld == ("Dropout ble funnet opp i Toronto i 2012.", "Under testing er alle nodene ikke med.")
-    assert answer.text == f"{OPENING} [1] {TESTING} [2]"
+    assert answer.text == f"{OPENING} [1] {SECOND} [2] {TESTING} [3]"
 
 
 def test_a_sentence_is_said_once(tutor: Tutor, scripted: Scripted) -> None:
     scripted.enqueue(f"{OPENING} {TESTING} {TESTING} {OPENING} {TESTING}")
-    assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1] {TESTING} [2]"
+    assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1] {SECOND} [2] {TESTING} [3]"
 
 
 def test_the_same_quote_in_other_words_is_not_said_again(tutor: Tutor, scripted: Scripted, shelf: Shelf) -> None:
     scripted.enqueue(f"Dropout slår tilfeldige noder av i hvert steg av treningen. {TESTING}")
     answer = tutor.ask("Hva er dropout?")
-    assert answer.text == f"{OPENING} [1] {TESTING} [2]"
+    assert answer.text == f"{OPENING} [1] {SECOND} [2] {TESTING} [3]"
     assert_verbatim(answer, shelf)
 
 
 def test_the_model_is_stopped_when_enough_is_said(
     tutor: Tutor, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tutor.tutor.SENTENCES", 2)
-    scripted.enqueue(f"{SECOND} {TESTING}" + " Mer." * 100)
-    assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1] {SECOND} [2]"
+    monkeypatch.setattr("tutor.tutor.SENTENCES", 3)
+    scripted.enqueue(TESTING + " Mer." * 100)
+    assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1] {SECOND} [2] {TESTING} [3]"
     assert scripted.unread > 90
 
 
@@ -96,7 +96,17 @@ def test_sources_come_before_the_question_and_the_opening_is_prefilled(tutor: Tu
     system, human, prefill = scripted.asked[0]
     assert [m.type for m in (system, human, prefill)] == ["system", "human", "ai"]
     assert human.text.index(OPENING) < human.text.index("Hva er dropout?")
-    assert prefill.text.strip() == OPENING
+    assert prefill.text.strip() == SECOND
+
+
+@pytest.mark.parametrize("question", ["Kva er dropout?", "dropout", "og dropout?"])
+def test_a_question_that_only_names_a_term_is_put_to_the_model_in_one_form(
+    tutor: Tutor, scripted: Scripted, question: str
+) -> None:
+    scripted.enqueue("", "")
+    tutor.ask("Hva er dropout?")
+    tutor.ask(question)
+    assert scripted.asked[0] == scripted.asked[1]
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,10 @@ class Text:
 class _Writing:
     """A job in its sequence. A prompt that is only prepared has ``max_tokens`` 0."""
 
-    def __init__(self, job: Job, sequence: int, ends: list[int], names: list[str]) -> None:
+    def __init__(self, job: Job, sequence: int, ends: list[int], names: list[str], kept: int) -> None:
         self.job, self.sequence, self.ends, self.names = job, sequence, ends, names
+        self.kept = kept
+        """Pieces of the prompt that are kept for others."""
         self.done = 0
         """Prompt tokens evaluated."""
         self.next = -1
@@ -171,7 +173,9 @@ class Engine:
 
     def _begin(self, job: Job, sequence: int) -> _Writing:
         ends = piece_ends(job.tokens, self.blank, PIECE)
-        return _Writing(job, sequence, ends, keys(self._name, job.tokens, ends))
+        blanks = [n for n, end in enumerate(ends[:-1], 1) if self.blank(job.tokens[end - 1])]
+        kept = max(blanks, default=0) if job.max_tokens else len(ends) - 1  # what a student asks comes after the last
+        return _Writing(job, sequence, ends, keys(self._name, job.tokens, ends), kept)
 
     def _round(self) -> None:
         """A piece of the oldest prompt that is not read to its end, and a token of every answer under way."""
@@ -199,7 +203,7 @@ class Engine:
             return
         self.llama.decode([(tokens[n], n, w.sequence, n == len(tokens) - 1) for n in range(start, end)])
         w.done = end
-        if len(w.ends) > 1 and end == w.ends[-2]:
+        if w.kept and end == w.ends[w.kept - 1]:
             self._keep(w)
         if last and w.job.options:
             w.job.scores = self.llama.logits(end - start - 1, w.job.options)
@@ -242,7 +246,7 @@ class Engine:
 
     def _keep(self, w: _Writing) -> None:
         """Keep the pieces of the prompt's front that are not kept yet."""
-        new = [n for n, name in enumerate(w.names[:-1]) if not self.states.has(name)]
+        new = [n for n, name in enumerate(w.names[: w.kept]) if not self.states.has(name)]
         if not new or not self._layout:
             return
         state, starts = self.llama.state(w.sequence)[4 * w.sequence :], [0, *w.ends]

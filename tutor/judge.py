@@ -17,8 +17,8 @@ DOUBT = (0.05, 0.985)
 """The retriever's confidence below and above which nobody else is asked."""
 
 
-def covered(llm: Any, found: Retrieval, entry: Entry, question: str, history: Sequence[Turn] = ()) -> bool:
-    """Does the glossary cover ``question``? ``entry`` is the best one found.
+def covered(llm: Any, found: Retrieval, taught: str, entry: Entry, question: str, history: Sequence[Turn] = ()) -> bool:
+    """Does the glossary cover ``question``? ``entry`` is the best one found, ``taught`` the retriever's.
 
     The retriever's word stands where it is sure, and where the model cannot give log-odds.
     """
@@ -27,7 +27,7 @@ def covered(llm: Any, found: Retrieval, entry: Entry, question: str, history: Se
     fitted = weights().get("judge")
     if not fitted or not DOUBT[0] < found.confidence < DOUBT[1] or not hasattr(llm, "choose"):
         return found.covered
-    return both(found.confidence, log_odds(llm, entry, question, history)) >= float(fitted["threshold"])
+    return both(found.confidence, log_odds(llm, entry, question, history)) >= float(fitted["threshold"][taught])
 
 
 def both(confidence: float, odds: float) -> float:
@@ -45,15 +45,19 @@ def logit(p: float) -> float:
 
 def log_odds(llm: Any, entry: Entry, question: str, history: Sequence[Turn] = ()) -> float:
     """The model's log-odds that ``entry`` is about what is asked."""
+    asked = [*[t.content for t in history if t.role == "user"][-1:], question]
+    yes, no = llm.choose(messages(entry, " … ".join(asked)), (table("judge")["yes"], table("judge")["no"]))
+    return float(yes - no)
+
+
+def messages(entry: Entry, question: str) -> list[Any]:
+    """The chat that ends where the model is to say yes or no."""
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
     words = table("judge")
-    asked = [*[t.content for t in history if t.role == "user"][-1:], question]
-    shown = [*words["example"], {"entry": f"{entry.term}: {entry.definition}", "question": " … ".join(asked)}]
     chat: list[Any] = [SystemMessage(words["system"].strip())]
-    for example in shown:
+    for example in [*words["example"], {"entry": f"{entry.term}: {entry.definition}", "question": question}]:
         chat.append(HumanMessage(words["turn"].strip().format(**example)))
         if "answer" in example:
             chat.append(AIMessage(example["answer"]))
-    yes, no = llm.choose(chat, (words["yes"], words["no"]))
-    return float(yes - no)
+    return chat

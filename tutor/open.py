@@ -67,14 +67,16 @@ def open_served(settings: Settings, report: Report | None = None) -> Tutor:
 
 def read_ahead(tutor: Tutor) -> None:
     """Let the model read every definition while nobody asks, so that no student waits for it."""
-    from tutor import prompt
+    from tutor import judge, prompt
     from tutor.llm import LlamaCppChat
     from tutor.plan import plan_answer
+    from tutor.verify import sentences
 
     if isinstance(tutor.llm, LlamaCppChat):
         entries = [e for e in tutor.entries if e.definition]
-        asked = [(f"Hva er {e.term}?", e) for e in entries]
-        tutor.llm.prepare([prompt.messages(plan_answer(q, [e], lambda texts: [0.0] * len(texts)), q) for q, e in asked])
+        plans = [plan_answer(prompt.plainly(e.term), [e], lambda texts: [0.0] * len(texts)) for e in entries]
+        tutor.llm.prepare([judge.messages(entries[0], ""), *map(prompt.messages, plans)] if entries else [])
+        tutor.retriever.nearness("")([q for p in plans for s in p.passages for q in sentences(s.text)])
 
 
 def open_llm(settings: Settings, report: Report | None = None, students: int = 1) -> Any:

@@ -14,17 +14,15 @@ from tutor.prompt import table
 from tutor.types import Entry, Passage
 from tutor.verify import sentences
 
-ENTRIES_SHOWN = 2
-SECTIONS_SHOWN = 3
-"""Sections of the best entry that the model reads; the others lend their definition."""
 OPENING = 2
-"""Sentences that an answer to «why» or «how» opens with …"""
+"""Sentences that an answer opens with …"""
 WHOLE = 4
 """… and the most that are the glossary's own when the model adds nothing."""
 PREFERRED = 0.03
 """Cosine by which a sentence of the section that a kind of question asks for is nearer than it is."""
 MISTAKE = "Vanlig misforståelse"
 """Its first sentence is what is wrong: it is quoted from the start or not at all."""
+CONTRAST = "forskjellen på"
 LEANS = re.compile(
     r"(den|det|de|dette|disse|slik|da|derfor|dermed|så|men|og|hvis ikke|i stedet|ellers)\b", re.IGNORECASE
 )
@@ -44,9 +42,15 @@ class Quote:
 
 @dataclass(frozen=True)
 class Plan:
-    """``passages`` are for the model; the answer begins with ``opening``, and the glossary goes on with ``rest``."""
+    """The answer begins with ``opening``, the model goes on, and where it has nothing to add, ``rest`` does.
+
+    ``asked`` is the question as it is put to the model, which reads the passages ``read``; its sentences are
+    held against all ``passages``.
+    """
 
     kind: str
+    asked: str
+    read: tuple[Passage, ...]
     passages: tuple[Passage, ...]
     opening: tuple[Quote, ...]
     rest: tuple[Quote, ...]
@@ -62,23 +66,41 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near) -> Plan:
     kind = kind_of(question)
     titles = next(k["sections"] for k in table("kinds")["kind"] if k["name"] == kind)
     best = passages_of(entries[0])
-    if kind in ("compare", "choose") and len(entries) > 1:
-        quoted = _both_sides(kind, entries[:2], near)
-    elif kind not in ("define", "simplify", "example"):
-        quoted = _nearest([p for p in best if p.section != "Eksempel"], titles, near)
-    else:
+    both = kind in ("compare", "choose") and len(entries) > 1
+    if both:
+        quoted = opening = _both_sides(kind, entries[:2], near)
+    elif kind in ("define", "simplify", "example"):
         wanted = next((p for title in titles for p in best if p.section == title), best[0])
         quoted = _from(wanted, 0)
-    used = [q.passage for q in quoted]
-    rest = [p for p in best if p.section != "Eksempel"]
-    chosen = list(dict.fromkeys([best[0], *used, *rest]))[: max(SECTIONS_SHOWN, 1 + len(set(used)))]
-    chosen += [passages_of(e)[0] for e in entries[1:ENTRIES_SHOWN] if passages_of(e)[0] not in chosen]
-    if kind in ("compare", "choose") and len(entries) > 1:
-        opening = quoted
+        opening = quoted[:OPENING]
     else:
-        longest = WHOLE if used[0].section == MISTAKE else 1 if kind in ("define", "simplify", "example") else OPENING
-        opening = [q for q in quoted if q.passage == used[0]][:longest]
-    return Plan(kind, tuple(chosen), tuple(opening), tuple(quoted[len(opening) : WHOLE]))
+        quoted = _nearest([p for p in best if p.section != "Eksempel"], titles, near)
+        first = [q for q in quoted if q.passage == quoted[0].passage]
+        opening = first[: WHOLE if first[0].passage.section == MISTAKE else OPENING]
+    used = dict.fromkeys(q.passage for q in quoted)
+    passages = dict.fromkeys([best[0], *used, *(p for p in best if p.section != "Eksempel")])
+    return Plan(
+        kind,
+        question,
+        _read(kind, best, opening),
+        tuple(passages),
+        tuple(opening),
+        tuple(quoted[len(opening) : WHOLE]),
+    )
+
+
+def _read(kind: str, best: Sequence[Passage], opening: Sequence[Quote]) -> tuple[Passage, ...]:
+    """What the model reads: a definition first, so that all answers from an entry begin alike, and little else.
+
+    A section on how two entries differ tells of both.
+    """
+    used = list(dict.fromkeys(q.passage for q in opening))
+    contrast = next((p for p in used if p.section.lower().startswith(CONTRAST)), None)
+    if contrast:
+        owner = next((p for p in used if p.entry_id == contrast.entry_id), contrast)
+        return (owner, contrast)
+    simple = [p for p in best if p.section == "Enkelt sagt"] if used == [best[0]] else []
+    return tuple(dict.fromkeys([best[0], *used, *simple]))
 
 
 def passages_of(entry: Entry) -> list[Passage]:
@@ -121,5 +143,5 @@ def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
 
 def contrasting(entry: Entry, other: Entry) -> list[Passage]:
     """The sections of ``entry`` on how it differs from ``other``."""
-    told = [p for p in passages_of(entry) if p.section.lower().startswith("forskjellen på")]
+    told = [p for p in passages_of(entry) if p.section.lower().startswith(CONTRAST)]
     return [p for p in told if any(name.lower() in p.section.lower() for name in other.names)]

@@ -39,13 +39,17 @@ def listed(language: str, terms: Sequence[str]) -> str:
     return f"{', '.join(front)} {phrase(language, 'or')} {last}" if front else last
 
 
-def messages(plan: Plan, question: str) -> list[Any]:
-    """The chat: instructions, sources, question, and the opening as the start of the answer."""
+def plainly(term: str) -> str:
+    """The question that is put to the model when a student asks what ``term`` is, in whatever words."""
+    return str(table("kinds")["plainly"]).format(term=term)
+
+
+def messages(plan: Plan) -> list[Any]:
+    """The chat: instructions, sources, question, and the last sentence of the opening as the start of the answer."""
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
     sources = "\n\n".join(
-        f"{p.term}{f' ({p.section})' if p.section != DEFINITION else ''}: {p.text}" for p in plan.passages
+        f"{p.term}{f' ({p.section})' if p.section != DEFINITION else ''}: {p.text}" for p in plan.read
     )
-    asked = wording("question").format(sources=sources, question=question)
-    opening = " ".join(quote.text for quote in plan.opening)
-    return [SystemMessage(wording("system")), HumanMessage(asked), AIMessage(opening + " ")]
+    asked = wording("question").format(sources=sources, question=" ".join(plan.asked.split()))
+    return [SystemMessage(wording("system")), HumanMessage(asked), AIMessage(plan.opening[-1].text + " ")]

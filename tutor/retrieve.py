@@ -41,6 +41,8 @@ NAMED = 0.9
 """… or when its name stands in the question, at least so alike."""
 LOOK_BACK = 4
 """Turns of a conversation that count."""
+MUCH = 12
+"""Questions an entry from which a glossary has taught much."""
 CALLED = 3.0
 """Log-odds by which an entry leads when its name is all that the question holds."""
 
@@ -85,6 +87,7 @@ COVERAGE = (
     "talking",
     "bare",
     "asking",
+    "called",
 )
 
 Scores = NDArray[np.float32]
@@ -105,10 +108,10 @@ class GlossaryRetriever(BaseRetriever):
         evidence = self.evidence(question)
         log_odds = self._ranked(question, evidence, history)
         order = np.argsort(-log_odds, kind="stable")[:k]
-        confidence = probability(self.coverage(question, evidence, log_odds, history))
+        confidence = self.probability(self.coverage(question, evidence, log_odds, history))
         share = np.exp(log_softmax(log_odds))
         hits = tuple(Hit(self.index.items[self.first_item[int(n)]], float(share[n])) for n in order)
-        return Retrieval(hits, confidence, confidence >= weights()["threshold"])
+        return Retrieval(hits, confidence, confidence >= weights()["threshold"][self.taught])
 
     def entry(self, slug: str) -> Entry:
         """The entry with this id; KeyError when there is none."""
@@ -144,6 +147,11 @@ class GlossaryRetriever(BaseRetriever):
             if n < least or h.score >= RIVAL * found.hits[0].score or named[self.position[h.passage.entry_id]] > NAMED
         ]
 
+    def only_named(self, question: str) -> Entry | None:
+        """The entry whose definition is asked for by nothing but its name («hva er epoch?», «og boosting?»)."""
+        called = self.names.called(question)
+        return self.index.entries[called] if called is not None and kind_of(question) == "define" else None
+
     @property
     def starters(self) -> tuple[str, ...]:
         """A few headwords to suggest: those that most other entries refer to."""
@@ -170,6 +178,22 @@ class GlossaryRetriever(BaseRetriever):
         ]
         return np.stack(columns, axis=1).astype(np.float32)
 
+    @cached_property
+    def taught(self) -> str:
+        """«much», «some» or «bare»: how many questions an entry the glossary has; each has weights of its own."""
+        asked = sum(i.section == "?" for i in self.index.items) / max(1, len(self.index.entries))
+        return "bare" if not len(self.index.learned.weights) else "much" if asked >= MUCH else "some"
+
+    def fused(self, evidence: NDArray[np.float32]) -> Scores:
+        """One score an entry, (entries,): the legs added up by their weights."""
+        return evidence @ vector("legs", LEGS, self.taught)
+
+    def probability(self, features: Scores) -> float:
+        """The calibrated probability that the glossary covers the question (logistic regression)."""
+        z = float(features @ vector("coverage", COVERAGE, self.taught))
+        z += weights()["coverage"][self.taught]["intercept"]
+        return 1.0 / (1.0 + float(np.exp(-np.clip(z, -30, 30))))
+
     def _dense(self, meaning: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Cosine of each entry's nearest section, nearest text of any kind, and three nearest, (entries, 3).
 
@@ -191,9 +215,9 @@ class GlossaryRetriever(BaseRetriever):
     def _ranked(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> Scores:
         """The score of each entry, (entries,); in a conversation, what was said before counts too."""
         if history:
-            scores = self.follow_up(question, evidence, history) @ vector("follow_up", FOLLOW_UP)
+            scores = self.follow_up(question, evidence, history) @ vector("follow_up", FOLLOW_UP, self.taught)
         else:
-            scores = fused(evidence)
+            scores = self.fused(evidence)
         called = self.names.called(question)
         if called is not None:
             scores[called] = scores.max() + CALLED
@@ -206,7 +230,7 @@ class GlossaryRetriever(BaseRetriever):
         answers: list[Scores] = []
         for number, (asked, answer) in enumerate(turns):
             rows = self._turn(asked, self.evidence(asked), turns[:number], topics, answers)
-            scores = rows @ vector("follow_up", FOLLOW_UP) if number else rows[:, 0]
+            scores = rows @ vector("follow_up", FOLLOW_UP, self.taught) if number else rows[:, 0]
             topics.append(int(np.argmax(scores)))
             answers.append(name_scores(self.names, answer, len(self.index.entries))[0])
         return self._turn(question, evidence, turns, topics, answers)
@@ -237,9 +261,9 @@ class GlossaryRetriever(BaseRetriever):
         more, other = (float(not said.isdisjoint(prompt.table("kinds")["follow_up"][w])) for w in ("more", "other"))
         term = self.index.entries[topics[-1]].term if topics else ""
         columns = [
-            log_softmax(fused(evidence)),
-            log_softmax(fused(self.evidence(f"{asked} {question}"))),
-            log_softmax(fused(self.evidence(f"{term} {question}"))),
+            log_softmax(self.fused(evidence)),
+            log_softmax(self.fused(self.evidence(f"{asked} {question}"))),
+            log_softmax(self.fused(self.evidence(f"{term} {question}"))),
             again * (1 - named),
             again * bare,
             again * more * (1 - named),
@@ -270,7 +294,7 @@ class GlossaryRetriever(BaseRetriever):
         strange = self._strangers(tokens)
         return np.array(
             [
-                evidence[best] @ vector("legs", LEGS),
+                evidence[best] @ vector("legs", LEGS, self.taught),
                 ordered[0] - ordered[1] if len(ordered) > 1 else 0.0,
                 evidence[best, 1],
                 evidence[best, LEGS.index("dense")],
@@ -283,6 +307,7 @@ class GlossaryRetriever(BaseRetriever):
                 float(bool(history)),
                 float(bool(history) and all(t in everyday() for t in tokens)),
                 asking(self.intents(question)),
+                float(self.names.called(question) is not None),
             ],
             dtype=np.float32,
         )
@@ -375,20 +400,10 @@ def weights() -> dict[str, Any]:
     return fitted
 
 
-def vector(model: str, columns: Sequence[str]) -> Scores:
-    """The weights of ``model`` in the order of ``columns``."""
-    return np.array([weights()[model][c] for c in columns], dtype=np.float32)
-
-
-def fused(evidence: NDArray[np.float32]) -> Scores:
-    """One score an entry, (entries,): the legs added up by their weights."""
-    return evidence @ vector("legs", LEGS)
-
-
-def probability(features: Scores) -> float:
-    """The calibrated probability that the glossary covers the question (logistic regression)."""
-    z = float(features @ vector("coverage", COVERAGE)) + weights()["coverage"]["intercept"]
-    return 1.0 / (1.0 + float(np.exp(-np.clip(z, -30, 30))))
+def vector(model: str, columns: Sequence[str], taught: str) -> Scores:
+    """The weights of ``model`` for glossaries that have ``taught`` so much, in the order of ``columns``."""
+    fitted = weights()[model][taught]
+    return np.array([fitted[c] for c in columns], dtype=np.float32)
 
 
 def _turns(history: Sequence[Turn]) -> list[tuple[str, str]]:

@@ -28,18 +28,18 @@ SHORTEST = 16
 
 
 def piece_ends(tokens: Sequence[int], blank: Callable[[int], bool], longest: int) -> list[int]:
-    """Where the pieces of a prompt end; the last one is its length.
+    """Where the pieces of a prompt end; the last token is a piece of its own.
 
-    Whether a piece ends at a position depends on the tokens before it alone. So prompts that begin
+    Whether another piece ends at a position depends on the tokens before it alone. So prompts that begin
     alike are cut, and computed, alike, and what is kept of one is to the bit what the other would give.
     """
     ends, start = [], 0
-    for position, token in enumerate(tokens, 1):
+    for position, token in enumerate(tokens[:-1], 1):
         size = position - start
-        if size == longest or (size >= SHORTEST and blank(token)):
+        if size == longest or (size >= SHORTEST and blank(token)) or position == len(tokens) - 1:
             ends.append(position)
             start = position
-    return ends if ends and ends[-1] == len(tokens) else [*ends, len(tokens)]
+    return [*ends, len(tokens)]
 
 
 def keys(name: str, tokens: Sequence[int], ends: Sequence[int]) -> list[str]:

@@ -72,7 +72,7 @@ class Tutor:
         found = self.retriever.search(about, history)
         clock.retrieved()
         entries = [e for e in self.retriever.asked_about(about, found) if e.definition]
-        if not entries or not judge.covered(self.llm, found, entries[0], about, history):
+        if not entries or not judge.covered(self.llm, found, self.retriever.taught, entries[0], about, history):
             reply = smalltalk.meant(self.retriever.intents(question), spoken, self.retriever.starters)
             if reply:
                 yield from _short(Answer(question, reply, False, spoken), clock)
@@ -80,14 +80,15 @@ class Tutor:
             yield from _short(self._refuse(question, spoken, found), clock)
             return
 
-        plan = plan_answer(about, entries, self.retriever.nearness(about))
+        put = prompt.plainly(entries[0].term) if self.retriever.only_named(about) == entries[0] else about
+        plan = plan_answer(put, entries, self.retriever.nearness(about))
         cited: list[Citation] = []
         withheld: list[str] = []
         shown: list[str] = []
         left: list[str] = []
         english = self._in_english(plan) if spoken == "en" else []
         usage: dict[str, Any] = {}
-        with _Generation(self.llm, prompt.messages(plan, about), usage, stopped) as generated:
+        with _Generation(self.llm, prompt.messages(plan), usage, stopped) as generated:
             for sentence, verdict in english or self._verified(plan, generated):
                 if not verdict.supported:
                     withheld.append(sentence)

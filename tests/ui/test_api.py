@@ -7,7 +7,6 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -21,10 +20,10 @@ from tutor.tutor import Tutor
 from ui.app import make_app
 from ui.desk import Desk
 from ui.settings import WebSettings
-from ui.texts import text
 
 OPENING = "Dropout slår av tilfeldige noder i hvert steg av treningen."
 COURSE = "https://skolen.instructure.com"
+SECOND = "Andelen noder som slås av, kalles $p$."
 SAYS = "Under testing er alle nodene med."
 ASKED = ("/api/ask", "/api/feedback", "/gradio_api/queue/join", "/widget/gradio_api/queue/join", "/gradio_api/cancel")
 READ = ("/", "/config", "/theme.css", "/gradio_api/startup-events", "/ordliste", "/healthz")
@@ -43,7 +42,7 @@ def ask(web: TestClient, question: str = "Hva er dropout?", **headers: str):  # 
 
 def test_an_answer_as_json(web: TestClient) -> None:
     answer = web.post("/api/ask", json={"question": "Hva er dropout?", "id": 7}).json()
-    assert answer["answer"] == f"{OPENING} [1] {SAYS} [2]"
+    assert answer["answer"] == f"{OPENING} [1] {SECOND} [2] {SAYS} [3]"
     assert (answer["id"], answer["refused"], answer["model"]) == (7, False, "manus")
     assert answer["citations"][0] == {"marker": "1", "entry_id": "dropout", "term": "dropout", "quote": OPENING}
     assert set(answer) == {
@@ -55,7 +54,7 @@ def test_an_answer_as_server_sent_events(web: TestClient) -> None:
     response = ask(web, accept="text/event-stream")
     assert response.headers["content-type"].startswith("text/event-stream")
     events = re.findall(r"event: (\w+)\ndata: (.*)\n\n", response.text)
-    assert [name for name, _ in events] == ["delta", "delta", "answer"]
+    assert [name for name, _ in events] == ["delta", "delta", "delta", "answer"]
     said = "".join(json.loads(data)["text"] for name, data in events if name == "delta")
     assert said == json.loads(events[-1][1])["answer"]
 
@@ -102,32 +101,6 @@ def test_too_many_questions_a_minute() -> None:
         refused = ask(web)
     assert refused.json()["kind"] == "rate"
     assert 0 < int(refused.headers["retry-after"]) <= 60
-
-
-BURSTS = [({"questions_a_minute": 1000, "longest_queue": 5}, "queue"), ({}, "rate")]
-"""Many students, and one address; each with what the most of them are told."""
-
-
-@pytest.mark.parametrize(("settings", "told"), BURSTS, ids=["many", "one"])
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-def test_a_burst_is_queued_or_refused_politely_and_the_next_one_works(
-    settings: dict[str, int], told: str, accept: str
-) -> None:
-    def asked(number: int) -> httpx.Response:
-        return web.post("/api/ask", json={"question": f"Hva er dropout nummer {number}?"}, headers={"accept": accept})
-
-    everyone = httpx.Limits(max_connections=200)
-    with served(opened(make_tutor(SMALL, Slow(says=SAYS, pause=0.01)), **settings)) as url:
-        with httpx.Client(base_url=url, timeout=120, limits=everyone) as web, ThreadPoolExecutor(200) as pool:
-            answers = list(pool.map(asked, range(200)))
-        answered = [a for a in answers if a.status_code == 200]
-        refused = [a for a in answers if a.status_code in (429, 503)]
-        assert len(answered) >= 5 and len(refused) >= 150 and len(answered) + len(refused) == 200
-        assert all("slår av tilfeldige noder" in a.text for a in answered)
-        assert {a.json()["kind"] for a in refused} == {told}
-        assert all(a.json()["error"] == text("nb", told) and int(a.headers["retry-after"]) > 0 for a in refused)
-        with httpx.Client(base_url=url, timeout=30, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as web:
-            assert asked(200).status_code == 200
 
 
 def test_a_client_that_leaves_frees_the_model() -> None:
@@ -246,41 +219,6 @@ def test_the_api_is_described(web: TestClient) -> None:
     paths = web.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/api/ask", "/healthz", "/readyz"}
     assert "text/event-stream" in paths["/api/ask"]["post"]["responses"]["200"]["content"]
-
-
-def through_gradio(url: str, number: int, asks: int, address: str = "127.0.0.1") -> str:
-    """Everything that Gradio sends to one page that asks once."""
-    name = f"tab{number}"
-    data = [f"Hva er dropout nummer {number}?", [], "nb"]
-    wanted = {"fn_index": asks, "session_hash": name, "data": data, "event_data": None}
-    with httpx.Client(base_url=url, timeout=120, transport=httpx.HTTPTransport(local_address=address)) as page:
-        joined = page.post("/gradio_api/queue/join", json=wanted)
-        if joined.status_code == 503:
-            assert int(joined.headers["retry-after"]) > 0
-            return str(joined.json()["detail"])
-        assert joined.status_code == 200, joined.text
-        said = ""
-        with page.stream("GET", "/gradio_api/queue/data", params={"session_hash": name}) as events:
-            for line in events.iter_lines():
-                said += line
-                if '"process_completed"' in line or '"close_stream"' in line:
-                    break
-        return said
-
-
-@pytest.mark.parametrize(("settings", "told"), BURSTS, ids=["many", "one"])
-def test_a_burst_through_the_page_is_answered_or_refused_politely_and_the_next_one_works(
-    settings: dict[str, int], told: str
-) -> None:
-    with served(opened(make_tutor(SMALL, Slow(says=SAYS, pause=0.002)), **settings)) as url:
-        steps = httpx.get(f"{url}/config").json()["dependencies"]
-        asks = next(d["id"] for d in steps if len(d["inputs"]) == 3)
-        with ThreadPoolExecutor(200) as pool:
-            said = list(pool.map(lambda n: through_gradio(url, n, asks), range(200)))
-        answered = [s for s in said if "slår av tilfeldige noder" in s]
-        refused = [s for s in said if text("nb", "queue") in s or text("nb", told) in s]
-        assert len(answered) >= 5 and len(refused) >= 100 and len(answered) + len(refused) == 200
-        assert "slår av tilfeldige noder" in through_gradio(url, 200, asks, "127.0.0.2")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from browser import *  # noqa: F403
-from browser import OPENING, PHONE, RULES, Open, answered, ask
+from browser import OPENING, PHONE, RULES, SAYS, Open, answered, ask
 
 from ui.texts import text
 
@@ -40,28 +41,77 @@ def test_the_keyboard_is_enough(visit: Open) -> None:
     tab_to("#new")
     page.keyboard.press("Enter")
     page.wait_for_selector(".welcome .chips")
+    in_the_box(page)
 
 
-def test_an_answer_is_spoken_once(visit: Open, site: SimpleNamespace) -> None:
+def in_the_box(page: Any) -> None:
+    """The focus is where the next question is written, and not lost with a button that is gone."""
+    page.wait_for_function("document.activeElement === document.querySelector('#question textarea')")
+
+
+def test_the_focus_is_not_lost_with_the_button_that_had_it(visit: Open, site: SimpleNamespace) -> None:
     page = visit()
-    site.model.pause = 0.005
-    page.evaluate(
-        """() => {
-            window.spoken = [];
-            const read = () => {
-                for (const e of document.querySelectorAll("[role=status], [aria-live=polite], [aria-live=assertive]")) {
-                    const said = e.textContent.trim();
-                    if (said && said !== spoken.at(-1)) spoken.push(said);
-                }
-            };
-            new MutationObserver(read).observe(document.body, { subtree: true, childList: true, characterData: true });
-        }"""
-    )
-    ask(page, "Hva er dropout?")
+    site.model.says, site.model.pause = SAYS + " Tøv om fisk." * 60, 0.03
+    page.keyboard.type("Hva er dropout?")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "send"
+    page.keyboard.press("Space")
+    page.wait_for_selector(".turn.writing")
+    in_the_box(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "stop"
+    page.keyboard.press("Space")
     answered(page)
-    spoken = page.evaluate("spoken")
-    assert spoken[0] == text("nb", "working")
-    assert len(spoken) == 2 and spoken[1].startswith(OPENING)
+    in_the_box(page)
+    site.model.says, site.model.pause = SAYS, 0.0
+    page.get_by_role("button", name=text("nb", "retry")).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".turn.done")
+    in_the_box(page)
+
+
+SPOKEN = """() => {
+    window.spoken = [];
+    const LIVE = "[role=status], [role=alert], [aria-live=polite], [aria-live=assertive]";
+    const there = new WeakSet(document.querySelectorAll(LIVE)); // a region that comes with its text is not read
+    const said = new WeakMap();
+    new MutationObserver((changes) => {
+        const places = changes.map(({ target }) => (target.closest ? target : target.parentElement));
+        for (const region of new Set(places.map((place) => place?.closest(LIVE)))) {
+            const text = region?.textContent.trim();
+            if (text && there.has(region) && said.get(region) !== text) spoken.push(text);
+            if (region) said.set(region, text);
+        }
+        for (const region of document.querySelectorAll(LIVE)) there.add(region);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+"""Notes what a screen reader would say: changes of text in a live region that was there before the change."""
+
+
+@pytest.mark.parametrize("path", ["/", "/widget/"])
+def test_an_answer_is_spoken_once(visit: Open, site: SimpleNamespace, path: str) -> None:
+    page = visit(path)
+    site.model.pause = 0.005
+    page.evaluate(SPOKEN)
+    for number, (question, opening) in enumerate(
+        (("Hva er dropout?", OPENING), ("Hva er fotosyntese?", "Det står ikke i ordlisten"), ("Dropout?", OPENING)), 1
+    ):
+        ask(page, question)
+        answered(page, number)
+        begun, *answers = page.evaluate("spoken.splice(0)")
+        assert begun == text("nb", "working")
+        assert len(answers) == 1 and answers[0].startswith(opening)
+
+
+def test_a_stop_is_spoken(visit: Open, site: SimpleNamespace) -> None:
+    page = visit()
+    page.evaluate(SPOKEN)
+    site.model.says, site.model.pause = SAYS + " Tøv om fisk." * 60, 0.03
+    ask(page, "Hva er dropout?")
+    page.wait_for_selector(".turn.writing")
+    page.click("#stop")
+    answered(page)
+    assert page.evaluate("spoken")[-1].endswith(text("nb", "stopped"))
 
 
 @pytest.mark.parametrize("path", ["/", "/widget/", "/ordliste", "/ordliste/dropout?sitat=Med#sitat", "/ordliste/kart"])
@@ -87,7 +137,7 @@ def test_the_question_box_is_always_in_sight(visit: Open, path: str) -> None:
     assert 0 < box["y"] < PHONE["height"] - box["height"]
 
 
-@pytest.mark.parametrize("path", ["/", "/ordliste"])
+@pytest.mark.parametrize("path", ["/", "/widget/", "/ordliste", "/ordliste/dropout", "/ordliste/kart"])
 def test_dark(visit: Open, path: str) -> None:
     def lightness(scheme: str) -> int:
         colour = visit(path, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")

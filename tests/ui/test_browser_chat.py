@@ -72,43 +72,114 @@ def test_a_refusal_offers_the_nearest_terms(visit: Open) -> None:
     assert answered(page, 2).locator(".asked").inner_text().endswith("Hva er dropout?")
 
 
+LONG = SAYS + " Tøv om fisk." * 100
+"""What the model goes on saying for a while after the student has seen the first sentences."""
+
+
+def writing(page: Any, site: SimpleNamespace, question: str = "Hva er dropout?") -> None:
+    """In the middle of an answer that goes on for ten seconds."""
+    site.model.says, site.model.pause = LONG, 0.025
+    ask(page, question)
+    page.wait_for_selector(".turn.writing")
+
+
+def let_go(page: Any, model: Slow) -> None:
+    """The model has stopped, and had more to say."""
+    left = -1
+    while left != model.unread:
+        left = model.unread
+        page.wait_for_timeout(300)
+    assert left > 100
+
+
 def test_stop_and_try_again(visit: Open, site: SimpleNamespace) -> None:
     page = visit()
-    site.model.says, site.model.pause = SAYS + " Tøv om fisk." * 60, 0.03
-    ask(page, "Hva er dropout?")
-    page.wait_for_selector(".turn.writing")
+    writing(page, site)
     page.click("#stop")
     turn = answered(page)
     assert text("nb", "stopped") in turn.inner_text()
     assert OPENING in turn.inner_text()
+    let_go(page, site.model)
     site.model.says, site.model.pause = SAYS, 0
     try_again(page, without="stopped")
 
 
-def test_a_reload_in_the_middle_of_an_answer(visit: Open, site: SimpleNamespace) -> None:
-    page = visit()
-    site.model.says, site.model.pause = SAYS + " Tøv om fisk." * 60, 0.03
-    ask(page, "Hva er dropout?")
-    page.wait_for_selector(".turn.writing")
+@pytest.mark.parametrize("path", ["/", "/widget/"])
+def test_a_reload_in_the_middle_of_an_answer(visit: Open, site: SimpleNamespace, path: str) -> None:
+    page = visit(path)
+    writing(page, site)
     page.reload()
-    turn = answered(page)
-    assert OPENING in turn.inner_text() and text("nb", "interrupted") in turn.inner_text()
+    if path == "/":
+        turn = answered(page)
+        assert OPENING in turn.inner_text() and text("nb", "interrupted") in turn.inner_text()
+    else:
+        page.wait_for_selector(".welcome .chips")  # the widget keeps nothing
+    let_go(page, site.model)
+    site.model.says, site.model.pause = SAYS, 0
+    if path == "/":
+        try_again(page, without="interrupted")
+    ask(page, "Hva er regularisering?")
+    assert "regularisering" in answered(page, 2 if path == "/" else 1).locator(".said").inner_text().lower()
+
+
+def test_a_reload_while_waiting_in_line(visit: Open, site: SimpleNamespace) -> None:
+    page = visit()
+    other = tab(page, site)
+    writing(other, site)
+    ask(page, "Hva er regularisering?")
+    page.locator(".note", has_text=text("nb", "queued", n=2)).wait_for()
+    page.reload()
+    assert text("nb", "interrupted") in answered(page).inner_text()
+    other.click("#stop")
+    answered(other)
     site.model.says, site.model.pause = SAYS, 0
     try_again(page, without="interrupted")
 
 
-def test_two_tabs_have_a_conversation_each(visit: Open, site: SimpleNamespace) -> None:
+def test_a_tab_that_is_closed_lets_the_model_go(visit: Open, site: SimpleNamespace) -> None:
+    page = visit()
+    other = tab(page, site)
+    writing(other, site)
+    other.close()
+    let_go(page, site.model)
+
+
+def tab(page: Any, site: SimpleNamespace) -> Any:
+    """Another tab of the same browser."""
+    made = page.context.new_page()
+    made.goto(site.url)
+    made.wait_for_selector(".welcome .chips")
+    return made
+
+
+def test_two_tabs_at_once_have_a_conversation_each(visit: Open, site: SimpleNamespace) -> None:
     one = visit()
-    two = one.context.new_page()
-    two.goto(site.url)
-    two.wait_for_selector(".welcome .chips")
-    site.model.pause = 0.02
+    two = tab(one, site)
+    site.model.pause = 0.05
     ask(one, "Hva er dropout?")
-    ask(two, "Hva er regularisering?")
-    for page, term in ((one, "dropout"), (two, "regularisering")):
-        assert answered(page).locator(".asked").inner_text().endswith(f"{term}?")
+    ask(two, "Hva er weight decay?")
+    one.wait_for_selector(".turn[aria-busy=true]")
+    two.locator(".note", has_text=text("nb", "queued", n=2)).wait_for()
+    for page, term in ((one, "dropout"), (two, "weight decay")):
+        turn = answered(page)
+        assert turn.locator(".asked").inner_text().endswith(f"{term}?")
+        assert turn.locator(".said").inner_text().lower().startswith(term)
+        before = turn.inner_text()
         page.reload()
-        assert answered(page).locator(".asked").inner_text().endswith(f"{term}?")
+        assert answered(page).inner_text() == before
+
+
+def test_what_is_stopped_in_one_tab_goes_on_in_the_other(visit: Open, site: SimpleNamespace) -> None:
+    one = visit()
+    two = tab(one, site)
+    site.model.says, site.model.pause = SAYS + " Tøv om fisk." * 20, 0.03
+    for page in (one, two):
+        ask(page, "Hva er dropout?")  # the very same: they share the answer
+        page.wait_for_selector(".turn.writing")
+    one.click("#stop")
+    assert text("nb", "stopped") in answered(one).inner_text()
+    assert "Under testing er alle nodene med." in answered(two).locator(".said").inner_text()
+    assert two.locator(".turn.done").count() == 1
 
 
 def test_the_page_says_that_it_is_warming_up(browser: Any) -> None:
@@ -187,8 +258,7 @@ def test_copy(visit: Open) -> None:
 
 def test_a_source_can_be_opened_while_the_answer_grows(visit: Open, site: SimpleNamespace) -> None:
     page = visit()
-    site.model.says, site.model.pause = SAYS + " Tøv om fisk." * 60, 0.03
-    ask(page, "Hva er dropout?")
+    writing(page, site)
     page.click(".turn.writing button.cite")
     assert page.locator("#k0-1").is_visible()
     assert page.locator(".turn.writing").count() == 1
@@ -229,18 +299,33 @@ def test_thumbs_are_kept_only_where_the_teacher_has_turned_them_on(visit: Open, 
 
 @pytest.mark.timeout(600)
 def test_the_real_model_in_the_page(browser: Any, ready: SimpleNamespace) -> None:
+    """Ask, open a citation, follow up, stop, be refused: the shipped glossary and the default model."""
     from tutor.open import open_tutor
     from tutor.settings import Settings
 
-    tutor = open_tutor(Settings(home=ready.home))
-    with served(opened(tutor)) as url:
+    with served(opened(open_tutor(Settings(home=ready.home)))) as url:
         page = browser.new_page(locale="nb-NO")
+        page.set_default_timeout(120_000)
         page.goto(url)
         page.wait_for_selector(".welcome .chips")
         ask(page, "Hva er weight decay?")
-        page.wait_for_selector(".turn.done", timeout=120_000)
-        assert "regulariseringsteknikk" in page.inner_text(".said")
-        assert page.locator(".sources").count() == 1
+        turn = answered(page)
+        assert "regulariseringsteknikk" in turn.locator(".said").inner_text()
+        turn.locator("button.cite").first.click()
+        quote = turn.locator(".sources li blockquote").first.inner_text()
+        with page.expect_popup() as popup:
+            turn.locator(".sources li a").first.click()
+        assert popup.value.locator("mark").inner_text() == quote
+        popup.value.close()
+        ask(page, "Og dropout?")
+        assert "dropout" in answered(page, 2).locator(".sources .terms").inner_text()
+        ask(page, "Hvorfor hjelper batch normalization mot ustabil trening, og hvordan virker det?")
+        page.wait_for_selector(".turn.writing")
+        page.click("#stop")
+        assert text("nb", "stopped") in answered(page, 3).inner_text()
+        ask(page, "Hvem vant fotball-VM i 2014?")
+        refused = answered(page, 4)
+        assert "Det står ikke i ordlisten" in refused.inner_text() and refused.locator(".cite").count() == 0
         page.close()
 
 

@@ -26,7 +26,10 @@ SCRIPT = "<img src=https://ond.example/x onerror=alert(1)>"
 NASTY = Entry(
     "ond",
     "Ond " + SCRIPT,
-    (Section("", f"Ond er {SCRIPT} [lenke](javascript:alert(1)) ![bilde](https://ond.example/b.png) **fet**."),),
+    (
+        Section("", f"Ond er {SCRIPT} [lenke](javascript:alert(1)) ![bilde](https://ond.example/b.png) **fet**."),
+        Section("<script>alert(1)</script>", "<script>alert(1)</script> [lenke](https://ond.example)"),
+    ),
     {"nb": ("<b>ondskap</b>",)},
 )
 
