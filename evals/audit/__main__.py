@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from evals.audit.sheet import drawn, read_labels, report, version_of, write_sheet
+from evals.audit.sheet import agreement, drawn, read_labels, report, version_of, write_sheet
 from evals.scorecard import AUDIT, REPORT, with_audit
 
 SIZE, SEED = 150, 20261122
@@ -32,7 +32,7 @@ def main() -> int:
         print(f"{count} sentences of {len(trials)} answers in {options.folder}/answers.tsv")
         return 0
     try:
-        text = report(read_labels(options.folder), version_of(options.folder))
+        text = report(read_labels(options.folder), version_of(options.folder), agreement(options.folder))
     except (FileNotFoundError, ValueError) as error:
         print(f"{error}. Draw a sheet with «python -m evals.audit sample», and label every line.", file=sys.stderr)
         return 2

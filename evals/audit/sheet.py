@@ -83,7 +83,7 @@ def version_of(folder: Path) -> str:
     return next(r["version"] for r in _rows(folder / "verdicts.tsv"))
 
 
-def report(labels: Sequence[Label], version: str) -> str:
+def report(labels: Sequence[Label], version: str, agreed: str = "") -> str:
     """The section that goes into ``RESULTS.md``."""
     shown = [x for x in labels if x.shown]
     rows = {
@@ -104,7 +104,8 @@ def report(labels: Sequence[Label], version: str) -> str:
         "## Hand audit",
         "",
         f"{len(labels)} sentences of {answers} end-to-end answers of code `{version}`, read against the glossary and",
-        "labelled one by one in `evals/audit/answers.tsv`, without knowing what the verifier had said.",
+        "labelled one by one in `evals/audit/answers.tsv`, without knowing what the verifier had said. The readers",
+        f"were language models that helped us, no people{agreed}.",
         "",
         "| | per cent [95 % interval over answers] (sentences) |",
         "|---|---|",
@@ -112,6 +113,16 @@ def report(labels: Sequence[Label], version: str) -> str:
     for name, shares in rows.items():
         lines.append(f"| {name} | {figure(shares) or '–'} |")
     return "\n".join(lines) + "\n"
+
+
+def agreement(folder: Path) -> str:
+    """How often a second reader, of some of the sentences, said the same (``second-reader.tsv``); empty without one."""
+    path = folder / "second-reader.tsv"
+    if not path.is_file():
+        return ""
+    first, again = {(r["id"], r["n"]): r for r in _rows(folder / "answers.tsv")}, _rows(path)
+    same = [sum(r[c] == first[r["id"], r["n"]][c] for r in again) for c in ("supported", "norwegian")]
+    return f"; a second one of {len(again)} of these lines agreed on {same[0]} and {same[1]}"
 
 
 def by_answer(labels: Sequence[Label], counts: Callable[[Label], bool]) -> list[Share]:
