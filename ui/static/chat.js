@@ -23,6 +23,11 @@ async function ask(question) {
   box.focus({ preventScroll: true });
 }
 
+// A button that goes away takes the focus with it: with the keyboard one goes on from the box.
+document.addEventListener("click", (event) => {
+  if (event.detail === 0 && event.target.closest?.("#send, #stop, #new")) textarea().focus({ preventScroll: true });
+});
+
 /** Gradio tells in English, or not at all, that the tutor does not answer; ours tells it in the reader's language. */
 new MutationObserver(() => {
   const place = document.querySelector("#trouble");
