@@ -22,8 +22,10 @@ PAYLOADS = [
     "${alert(1)} {{constructor.constructor('alert(1)')()}} @@title@@ {value}",
 ]
 ALIVE = """() => [...document.querySelectorAll("main *, #log *")].filter((e) =>
-    /^(script|img|iframe|object|embed|link|style|base)$/.test(e.localName)
-    || [...e.attributes].some(({ name }) => /^on|^(src|srcdoc|formaction|xlink:href)$/.test(name))
+    e.localName === "script" && (!e.src || new URL(e.src).origin !== location.origin)
+    || /^(img|iframe|object|embed|link|style|base)$/.test(e.localName)
+    || [...e.attributes].some(({ name }) => /^on|^(srcdoc|formaction|xlink:href)$/.test(name))
+    || (e.localName !== "script" && e.hasAttribute("src"))
     || (e.hasAttribute("href") && new URL(e.getAttribute("href"), location).origin !== location.origin)
 ).map((e) => e.outerHTML.slice(0, 200))"""
 """What of the page could load, run or lead somewhere else."""
@@ -58,7 +60,7 @@ def test_a_hostile_entry_is_inert(visit: Open, path: str) -> None:
         for payload in (*PAYLOADS, "ond"):
             page.fill("#q", payload)
             page.wait_for_timeout(300)
-        assert "<script>alert(1)</script>" in page.inner_text("main")  # it is found, and only read
+        assert SCRIPT in page.inner_text("main")  # it is found, and only read
         inert(page)
 
 
@@ -76,9 +78,6 @@ def test_a_hostile_history_is_inert(visit: Open, payload: str) -> None:
     for summary in page.locator(".sources summary").all():
         summary.click()
     assert page.locator("#log").inner_text().count(payload) >= 3
-    inert(page)
-    page.locator(".chips button").last.click()
-    answered(page, 4)
     inert(page)
     with page.expect_download() as saved:
         page.click("#download")
