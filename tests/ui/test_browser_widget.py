@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from browser import *  # noqa: F403
 from browser import PHONE, RULES, WIDE, course_page
-from conftest import SMALL
+from conftest import ROOT, SMALL
 from web import Slow, make_tutor, opened, served
 
 pytestmark = pytest.mark.real
@@ -88,6 +89,19 @@ def test_an_iframe_as_canvas_has_it(browser: Any, site: SimpleNamespace, course:
     assert popup.value.locator("mark").count() == 1
     assert page.context.cookies() == []
     assert [w for w in wrong if "Clipboard" not in w] == []
+    page.close()
+
+
+def test_the_lines_that_teachers_paste_work(browser: Any, site: SimpleNamespace, course: SimpleNamespace) -> None:
+    guide = (ROOT / "docs" / "for-laerere.md").read_text(encoding="utf-8")
+    frame, script = re.findall(r"```html\n(.*?)\n```", guide, re.DOTALL)
+    page = browser.new_page(viewport=WIDE, locale="nb-NO")
+    for pasted in (frame, script):
+        page.goto(course_page(course, pasted.replace("https://veileder.skolen.no", site.url)))
+        if pasted == script:
+            page.get_by_role("button", name="Spør ordlisten").click()
+        page.frame_locator("iframe[title='Spør ordlisten']").locator(".welcome .chips").wait_for()
+        assert page.locator("iframe").bounding_box()["height"] > 500
     page.close()
 
 
