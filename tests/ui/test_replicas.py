@@ -65,7 +65,7 @@ class Proxy:
     def student(self, number: int) -> Iterator[httpx.Client]:
         """A client at 127.0.0.``number``."""
         from_there = httpx.HTTPTransport(local_address=f"127.0.0.{number}", verify=self.trust)
-        with httpx.Client(base_url=self.url, transport=from_there, timeout=60) as client:
+        with httpx.Client(base_url=self.url, transport=from_there, timeout=180) as client:
             yield client
 
     def ask(self, number: int, question: str, **headers: str) -> httpx.Response:
@@ -240,8 +240,6 @@ def test_so_it_is_in_the_chat(service: Service, name: str) -> None:
         events = chat(page, QUESTION)
         with service.silent():
             assert any("vektforfall" in json.dumps(event.get("output")) for event in events)
-        last = [*events][-1]
-    assert (last["msg"], last["success"]) == ("process_completed", True)
 
 
 def test_the_limit_is_each_student_s_own_and_cannot_be_talked_away(service: Service) -> None:
@@ -270,7 +268,8 @@ def test_a_replica_that_dies_in_the_middle_of_an_answer_is_replaced(service: Ser
     assert answer["model"] == "kopi-2"
     assert answer["citations"]
     with service.proxy.student(student) as page:
-        assert any("vektforfall" in json.dumps(event.get("output")) for event in chat(page, QUESTION))
+        last = [*chat(page, QUESTION)][-1]
+    assert (last["msg"], last["success"]) == ("process_completed", True)
 
 
 @pytest.fixture
