@@ -28,15 +28,18 @@ from sklearn.model_selection import PredefinedSplit, StratifiedKFold, cross_val_
 from evals.cases import Case, dialogues, shipped
 from evals.practice import QUESTIONS, practice, shipped_as
 from evals.train_embedder import TRAIN, entries_by_subject
+from tutor import conversation, coverage, smalltalk
 from tutor import intents as learned_intents
-from tutor import smalltalk
+from tutor.conversation import FOLLOW_UP
+from tutor.coverage import COVERAGE, EVERYDAY, everyday
 from tutor.embed import Embedder, make_embedder
 from tutor.index import open_index
 from tutor.intents import QUESTION, Intents
 from tutor.lexical import stems
-from tutor.retrieve import COVERAGE, EVERYDAY, FOLLOW_UP, LEGS, WEIGHTS, GlossaryRetriever, everyday, weights
+from tutor.retrieve import LEGS, GlossaryRetriever
 from tutor.settings import load_settings, shipped_glossary
 from tutor.store import Store
+from tutor.weights import WEIGHTS, weights
 
 L2_LEGS, L2_FOLLOW_UP = 1e-3, 1e-2
 FALSE_REFUSALS = 0.05
@@ -128,7 +131,9 @@ class Source:
         for c in self.cases:
             if c.covered and bool(c.history) == talking:
                 rows = self.retriever.evidence(c.question)
-                rows = self.retriever.follow_up(c.question, rows, c.history) if talking else rows
+                if talking:
+                    last = conversation.turns_of(c.history)[-1]
+                    rows = conversation.features(self.retriever, c.question, rows, last)
                 found.append((self.name, c.id, (rows, [self.retriever.position[s] for s in c.relevant])))
         return found
 
@@ -141,13 +146,12 @@ def fit(sources: Sequence[Source]) -> dict[str, Any]:
         found = [r for s in mine for r in s.rows(talking=False)]
         fitted["legs"][taught] = _named(LEGS, _fitted(f"legs, {taught}", found, LEGS, L2_LEGS))
     weights().update(fitted)
-    fitted["follow_up"] = {t: dict.fromkeys(FOLLOW_UP, 0.0) | {"alone": 1.0} for t in levels}
-    for last in (False, True):  # the second time what earlier turns were about is told by weights that are fitted
-        weights().update(fitted)
-        for taught, mine in levels.items():
-            found = [r for s in mine for r in s.rows(talking=True)]
-            model = f"follow-ups, {taught}" if last else ""
-            fitted["follow_up"][taught] = _named(FOLLOW_UP, _fitted(model, found, FOLLOW_UP, L2_FOLLOW_UP))
+    fitted["follow_up"] = {}
+    for taught, mine in levels.items():
+        found = [r for s in mine for r in s.rows(talking=True)]
+        fitted["follow_up"][taught] = _named(
+            FOLLOW_UP, _fitted(f"follow-ups, {taught}", found, FOLLOW_UP, L2_FOLLOW_UP)
+        )
     weights().update(fitted)
     for taught, mine in levels.items():
         fitted["coverage"][taught], fitted["threshold"][taught] = _fit_coverage(taught, mine)
@@ -158,8 +162,7 @@ def _fitted(
     model: str, found: Sequence[tuple[str, str, Rows]], columns: Sequence[str], l2: float
 ) -> NDArray[np.float64]:
     names, data = np.array([n for n, *_ in found]), [rows for *_, rows in found]
-    if model:
-        _tell(model, names, data, folds_of([i for _, i, _ in found]), columns, l2)
+    _tell(model, names, data, folds_of([i for _, i, _ in found]), columns, l2)
     return fit_logit(data, l2)
 
 
@@ -185,7 +188,7 @@ def _fit_coverage(taught: str, sources: Sequence[Source]) -> tuple[dict[str, flo
     sources = [s for s in sources if any(not c.covered for c in s.cases)]
     asked = [(s, c) for s in sources for c in s.cases if c.kind != "smalltalk"]
     asked = [(s, c) for s, c in asked if not smalltalk.reply(c.question, "nb", ("",))]
-    table = np.array([s.retriever.coverage_of(c.question, c.history) for s, c in asked])
+    table = np.array([_coverage(s.retriever, c) for s, c in asked])
     label = np.array([c.covered for _, c in asked])
     names, fold = np.array([s.name for s, _ in asked]), folds_of([c.id for _, c in asked])
     scale = table.std(axis=0) + 1e-6
@@ -206,6 +209,12 @@ def _fit_coverage(taught: str, sources: Sequence[Source]) -> tuple[dict[str, flo
     logistic.fit(table / scale, label)
     coefficients = _named(COVERAGE, logistic.coef_[0] / scale) | {"intercept": float(logistic.intercept_[0])}
     return coefficients, round(threshold, 4)
+
+
+def _coverage(retriever: GlossaryRetriever, case: Case) -> NDArray[np.float32]:
+    evidence = retriever.evidence(case.question)
+    scores = retriever.ranked(case.question, evidence, case.history)
+    return coverage.features(retriever, case.question, evidence, scores, case.history)
 
 
 def _named(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:

@@ -29,8 +29,9 @@ from tutor import smalltalk
 from tutor.embed import make_embedder
 from tutor.judge import DOUBT, log_odds, logit
 from tutor.llm import make_llm
-from tutor.retrieve import WEIGHTS, GlossaryRetriever, weights
+from tutor.retrieve import GlossaryRetriever
 from tutor.settings import load_settings, shipped_glossary
+from tutor.weights import WEIGHTS, weights
 
 FALSE_REFUSALS = {"much": 0.03, "some": 0.08, "bare": 0.08}
 """The share of covered questions that may be refused in all, the second look included. Glossaries that teach

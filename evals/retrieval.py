@@ -26,8 +26,9 @@ from tutor import judge, smalltalk
 from tutor.lexical import stems
 from tutor.llm import make_llm
 from tutor.open import open_retriever
-from tutor.retrieve import LEGS, GlossaryRetriever, weights
+from tutor.retrieve import LEGS, GlossaryRetriever
 from tutor.settings import load_settings, shipped_glossary
+from tutor.weights import weights
 
 ORIGINAL_FILE = HERE.parent.parent / "shared" / "ordliste-original.txt"
 SECOND = HERE / "second" / "databaser"

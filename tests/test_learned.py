@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from conftest import Shelf
 
-from tutor import judge, retrieve, smalltalk
+from tutor import judge, smalltalk
 from tutor.intents import asking, intents
 from tutor.learned import Learned
 from tutor.types import Retrieval
+from tutor.weights import weights
 
 RNG = np.random.default_rng(0)
 
@@ -72,7 +73,7 @@ class Oracle:
 @pytest.fixture
 def found(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Retrieval:
     fitted = {"retriever": 1.0, "model": 1.0, "intercept": 0.0, "threshold": {"much": 0.5}}
-    monkeypatch.setitem(retrieve.weights(), "judge", fitted)
+    monkeypatch.setitem(weights(), "judge", fitted)
     return shelf.search("hva er dropout?")
 
 

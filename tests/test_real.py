@@ -17,7 +17,7 @@ from langchain_tests.integration_tests import RetrieversIntegrationTests
 from tutor.glossary import read_glossary
 from tutor.nynorsk import mode_file
 from tutor.retrieve import GlossaryRetriever
-from tutor.types import Entry
+from tutor.types import Entry, Turn
 
 pytestmark = pytest.mark.real
 
@@ -127,3 +127,18 @@ class TestRetriever(RetrieversIntegrationTests):
     @property
     def retriever_query_example(self) -> str:
         return "hva er weight decay?"
+
+
+def test_a_follow_up_knows_what_was_spoken_of_last(ready: SimpleNamespace) -> None:
+    """The answers' own words tell, also where the questions name nothing."""
+    retriever = ready.retriever
+    said = [
+        Turn("user", "hvordan får man flere modeller til å stemme?"),
+        Turn("assistant", retriever.entry("bagging").definition + " [1]"),
+        Turn("user", "kan de ikke lære av feilene til hverandre, da?"),
+        Turn("assistant", retriever.entry("boosting").definition + " [1]"),
+    ]
+    found = retriever.search("hva er forskjellen på de to?", said)
+    assert {h.passage.entry_id for h in found.hits[:2]} == {"bagging", "boosting"}
+    assert retriever.search("enklere, takk", said).hits[0].passage.entry_id == "boosting"
+    assert retriever.search("hva er dropout?", said).hits[0].passage.entry_id == "dropout"

@@ -12,6 +12,7 @@ from typing import Any
 
 from tutor.prompt import table
 from tutor.types import Entry, Retrieval, Turn
+from tutor.weights import weights
 
 DOUBT = (0.05, 0.985)
 """The retriever's confidence below and above which nobody else is asked."""
@@ -22,8 +23,6 @@ def covered(llm: Any, found: Retrieval, taught: str, entry: Entry, question: str
 
     The retriever's word stands where it is sure, and where the model cannot give log-odds.
     """
-    from tutor.retrieve import weights
-
     fitted = weights().get("judge")
     if not fitted or not DOUBT[0] < found.confidence < DOUBT[1] or not hasattr(llm, "choose"):
         return found.covered
@@ -32,8 +31,6 @@ def covered(llm: Any, found: Retrieval, taught: str, entry: Entry, question: str
 
 def both(confidence: float, odds: float) -> float:
     """The probability that the glossary covers the question, by the retriever and the model together."""
-    from tutor.retrieve import weights
-
     fitted = weights()["judge"]
     z = fitted["intercept"] + fitted["retriever"] * logit(confidence) + fitted["model"] * odds
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))

@@ -44,9 +44,7 @@ class Learned:
         """Of each entry, (entries,), given the vector of a question, (dimensions,); all 0 if nothing was learned."""
         if not len(self.weights):
             return self.bias
-        scores = self.weights @ vector + self.bias
-        shifted = scores - scores.max()
-        return np.asarray(shifted - np.log(np.exp(shifted).sum()), dtype=np.float32)
+        return log_softmax(self.weights @ vector + self.bias)
 
     def save(self, path: Path) -> None:
         np.savez(path, weights=self.weights, bias=self.bias)
@@ -55,3 +53,9 @@ class Learned:
     def load(cls, path: Path) -> Learned:
         with np.load(path) as arrays:
             return cls(arrays["weights"], arrays["bias"])
+
+
+def log_softmax(scores: Floats) -> Floats:
+    """Log-probabilities from scores, of the same shape."""
+    shifted = scores - scores.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()), dtype=np.float32)

@@ -2,16 +2,14 @@
 
 Every leg looks at every entry: its names in the question, words, character n-grams, and meaning
 (Chroma). The evidence is added up with weights fitted on the dev split by ``evals/fit.py``. A
-follow-up also weighs what the conversation was about and how the entries are related.
+follow-up weighs what the conversation was about instead (``tutor/conversation.py``), and whether the
+glossary covers the question at all is told by ``tutor/coverage.py``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -20,31 +18,28 @@ from langchain_core.retrievers import BaseRetriever
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from tutor import prompt
+from tutor import conversation, coverage
 from tutor.embed import Embedder
 from tutor.index import Index
-from tutor.intents import asking, intents
-from tutor.language import STOPWORDS
-from tutor.lexical import Bm25, grams, stems, words
+from tutor.intents import intents
+from tutor.learned import log_softmax
+from tutor.lexical import grams, stems
 from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores
 from tutor.plan import kind_of
 from tutor.store import Store
 from tutor.types import Entry, Hit, Retrieval, Turn
+from tutor.weights import vector, weights
 
-WEIGHTS = Path(__file__).parent / "weights.json"
-EVERYDAY = Path(__file__).parent / "everyday.txt"
 NEAREST = 250
 """Vectors fetched from Chroma for a question."""
 RIVAL = 0.2
 """An entry is asked about when it is at least so probable, the best one being 1 …"""
 NAMED = 0.9
 """… or when its name stands in the question, at least so alike."""
-LOOK_BACK = 4
-"""Turns of a conversation that count."""
 MUCH = 12
 """Questions an entry from which a glossary has taught much."""
 CALLED = 3.0
-"""Log-odds by which an entry leads when its name is all that the question holds."""
+"""Log-odds by which an entry leads when its name is all that the question holds, or when it is one of «de to»."""
 
 LEGS = (
     "name",
@@ -58,38 +53,6 @@ LEGS = (
     "dense_mean",
     "learned",
 )
-FOLLOW_UP = (
-    "alone",
-    "together",
-    "topic",
-    "again",
-    "again_bare",
-    "again_more",
-    "again_other",
-    "earlier",
-    "related",
-    "mentioned",
-    "mentioned_bare",
-    "mentioned_other",
-    "before",
-)
-COVERAGE = (
-    "score",
-    "margin",
-    "fuzzy",
-    "dense",
-    "dense_margin",
-    "words_held",
-    "words_unknown",
-    "strange_share",
-    "strange_any",
-    "grams_held",
-    "talking",
-    "bare",
-    "asking",
-    "called",
-)
-
 Scores = NDArray[np.float32]
 
 
@@ -106,9 +69,9 @@ class GlossaryRetriever(BaseRetriever):
     def search(self, question: str, history: Sequence[Turn] = (), k: int = 5) -> Retrieval:
         """The ``k`` best entries and the probability that the glossary covers the question."""
         evidence = self.evidence(question)
-        log_odds = self._ranked(question, evidence, history)
+        log_odds = self.ranked(question, evidence, history)
         order = np.argsort(-log_odds, kind="stable")[:k]
-        confidence = self.probability(self.coverage(question, evidence, log_odds, history))
+        confidence = coverage.probability(coverage.features(self, question, evidence, log_odds, history), self.taught)
         share = np.exp(log_softmax(log_odds))
         hits = tuple(Hit(self.index.items[self.first_item[int(n)]], float(share[n])) for n in order)
         return Retrieval(hits, confidence, confidence >= weights()["threshold"][self.taught])
@@ -186,13 +149,7 @@ class GlossaryRetriever(BaseRetriever):
 
     def fused(self, evidence: NDArray[np.float32]) -> Scores:
         """One score an entry, (entries,): the legs added up by their weights."""
-        return evidence @ vector("legs", LEGS, self.taught)
-
-    def probability(self, features: Scores) -> float:
-        """The calibrated probability that the glossary covers the question (logistic regression)."""
-        z = float(features @ vector("coverage", COVERAGE, self.taught))
-        z += weights()["coverage"][self.taught]["intercept"]
-        return 1.0 / (1.0 + float(np.exp(-np.clip(z, -30, 30))))
+        return np.asarray(evidence @ vector("legs", LEGS, self.taught), dtype=np.float32)
 
     def _dense(self, meaning: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Cosine of each entry's nearest section, nearest text of any kind, and three nearest, (entries, 3).
@@ -212,10 +169,15 @@ class GlossaryRetriever(BaseRetriever):
                 taken[row] += 1
         return table
 
-    def _ranked(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> Scores:
+    def ranked(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> Scores:
         """The score of each entry, (entries,); in a conversation, what was said before counts too."""
-        if history:
-            scores = self.follow_up(question, evidence, history) @ vector("follow_up", FOLLOW_UP, self.taught)
+        turns = conversation.turns_of(history)
+        if turns:
+            follow_up = conversation.features(self, question, evidence, turns[-1])
+            scores = follow_up @ vector("follow_up", conversation.FOLLOW_UP, self.taught)
+            highest = scores.max()
+            for place, entry in enumerate(conversation.the_two(self, question, turns)):
+                scores[entry] = highest + CALLED - place / 2
         else:
             scores = self.fused(evidence)
         called = self.names.called(question)
@@ -223,115 +185,15 @@ class GlossaryRetriever(BaseRetriever):
             scores[called] = scores.max() + CALLED
         return scores
 
-    def follow_up(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> NDArray[np.float32]:
-        """Features of each entry in a conversation, shape (entries, len(FOLLOW_UP))."""
-        turns = _turns(history)[-LOOK_BACK:]
-        topics: list[int] = []
-        answers: list[Scores] = []
-        for number, (asked, answer) in enumerate(turns):
-            rows = self._turn(asked, self.evidence(asked), turns[:number], topics, answers)
-            scores = rows @ vector("follow_up", FOLLOW_UP, self.taught) if number else rows[:, 0]
-            topics.append(int(np.argmax(scores)))
-            answers.append(name_scores(self.names, answer, len(self.index.entries))[0])
-        return self._turn(question, evidence, turns, topics, answers)
-
-    def _turn(
-        self,
-        question: str,
-        evidence: NDArray[np.float32],
-        turns: Sequence[tuple[str, str]],
-        topics: Sequence[int],
-        answers: Sequence[Scores],
-    ) -> NDArray[np.float32]:
-        """``follow_up`` when it is known which entry each earlier turn was about, and what each answer named."""
-        size = len(self.index.entries)
-        again, earlier, related, mentioned, before = (np.zeros(size, np.float32) for _ in range(5))
-        asked = turns[-1][0] if turns else ""
-        if topics:
-            again[topics[-1]] = 1.0
-            related[list(self.relations[topics[-1]])] = 1.0
-            mentioned = answers[-1] * (1 - again)
-        for age, topic in enumerate(reversed(topics[:-1])):
-            earlier[topic] = max(earlier[topic], 0.5**age)
-        for names in answers[:-1]:
-            before = np.maximum(before, names)
-        named = float(evidence[:, 1].max() > 0.4)
-        bare = float(all(t in everyday() or t in STOPWORDS for t in stems(question)))
-        said = set(words(question))
-        more, other = (float(not said.isdisjoint(prompt.table("kinds")["follow_up"][w])) for w in ("more", "other"))
-        term = self.index.entries[topics[-1]].term if topics else ""
-        columns = [
-            log_softmax(self.fused(evidence)),
-            log_softmax(self.fused(self.evidence(f"{asked} {question}"))),
-            log_softmax(self.fused(self.evidence(f"{term} {question}"))),
-            again * (1 - named),
-            again * bare,
-            again * more * (1 - named),
-            again * other,
-            earlier,
-            related,
-            mentioned,
-            mentioned * bare,
-            mentioned * other,
-            before,
-        ]
-        return np.stack(columns, axis=1).astype(np.float32)
-
-    def coverage_of(self, question: str, history: Sequence[Turn] = ()) -> Scores:
-        """``coverage`` from the question alone."""
-        evidence = self.evidence(question)
-        return self.coverage(question, evidence, self._ranked(question, evidence, history), history)
-
-    def coverage(
-        self, question: str, evidence: NDArray[np.float32], log_odds: Scores, history: Sequence[Turn] = ()
-    ) -> Scores:
-        """What tells a covered question from one that is not, shape (len(COVERAGE),)."""
-        ordered = np.sort(log_odds)[::-1]
-        best = int(np.argmax(log_odds))
-        dense = np.sort(evidence[:, LEGS.index("dense")])[::-1]
-        content = [w for w in words(question) if w not in STOPWORDS]
-        tokens, pieces = stems(" ".join(content)), grams(" ".join(content))
-        strange = self._strangers(tokens)
-        return np.array(
-            [
-                evidence[best] @ vector("legs", LEGS, self.taught),
-                ordered[0] - ordered[1] if len(ordered) > 1 else 0.0,
-                evidence[best, 1],
-                evidence[best, LEGS.index("dense")],
-                dense[0] - dense[: len(dense) // 2 + 1][-1],
-                held_share(self.index.words, tokens, best),
-                sum(not self.index.words.known(t) for t in tokens) / max(1, len(tokens)),
-                len(strange) / max(1, len(tokens)),
-                float(bool(strange)),
-                held_share(self.index.grams, pieces, best),
-                float(bool(history)),
-                float(bool(history) and all(t in everyday() for t in tokens)),
-                asking(self.intents(question)),
-                float(self.names.called(question) is not None),
-            ],
-            dtype=np.float32,
-        )
-
     def intents(self, question: str) -> Mapping[str, float]:
         """How probable each intent is; empty when the intents were learned with another embedding model."""
         if intents().embedder != self.embedder.fingerprint:
             return {}
         return intents().probabilities(self.embedder.query_vector(question))
 
-    def _strangers(self, tokens: Sequence[str]) -> list[str]:
-        """The words of a question that neither the glossary nor everyday questions use, typos forgiven."""
-        from rapidfuzz import fuzz, process
-
-        unknown = [t for t in tokens if not self.index.words.known(t) and t not in everyday() and len(t) > 1]
-        return [
-            t
-            for t in unknown
-            if len(t) < SHORTEST_MISSPELT
-            or not process.extractOne(t, self._vocabulary, scorer=fuzz.ratio, score_cutoff=80)
-        ]
-
     @cached_property
-    def _vocabulary(self) -> list[str]:
+    def vocabulary(self) -> list[str]:
+        """The words of the glossary that are long enough to be misspelt."""
         return [w for w in self.index.words.vocabulary if len(w) >= SHORTEST_MISSPELT - 1]
 
     @cached_property
@@ -385,43 +247,3 @@ class GlossaryRetriever(BaseRetriever):
             )
             for h in found.hits
         ]
-
-
-@cache
-def everyday() -> frozenset[str]:
-    """Stems that students use in questions on any subject (``evals/fit.py`` gathers them)."""
-    return frozenset(EVERYDAY.read_text(encoding="utf-8").split())
-
-
-@cache
-def weights() -> dict[str, Any]:
-    """The fitted numbers, as ``evals/fit.py`` wrote them."""
-    fitted: dict[str, Any] = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return fitted
-
-
-def vector(model: str, columns: Sequence[str], taught: str) -> Scores:
-    """The weights of ``model`` for glossaries that have ``taught`` so much, in the order of ``columns``."""
-    fitted = weights()[model][taught]
-    return np.array([fitted[c] for c in columns], dtype=np.float32)
-
-
-def _turns(history: Sequence[Turn]) -> list[tuple[str, str]]:
-    """What was asked and what was answered, in order; an answer may be missing."""
-    pairs: list[tuple[str, str]] = []
-    for turn in history:
-        if turn.role == "user" and turn.content.strip():
-            pairs.append((turn.content, ""))
-        elif turn.role == "assistant" and pairs:
-            pairs[-1] = (pairs[-1][0], turn.content)
-    return pairs
-
-
-def log_softmax(scores: Scores) -> Scores:
-    shifted = scores - scores.max()
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()), dtype=np.float32)
-
-
-def held_share(table: Bm25, tokens: Sequence[str], document: int) -> float:
-    """The share of ``tokens`` that ``document`` holds."""
-    return sum(table.holds(t, document) for t in tokens) / max(1, len(tokens))

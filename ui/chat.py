@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -67,23 +68,57 @@ def make_chat(desk: Desk, up: str, keeps: bool) -> gr.Blocks:
         page.load(chat.open, [turns, language], state, js=KEPT if keeps else None,
             api_visibility="private", concurrency_limit=None, show_progress="hidden",
         )  # fmt: skip
-        asking = gr.on(
+        gr.on(
             [send.click, question.submit],
             chat.ask, [question, turns, language], [*state, question],
             api_visibility="private", concurrency_limit=None, show_progress="hidden", trigger_mode="once",
         )  # fmt: skip
         quiet: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
-        stop.click(chat.stopped, [turns, language], state, cancels=[asking], **quiet)
-        new.click(chat.new, [language], state, cancels=[asking], **quiet)
+        stop.click(chat.stopped, [turns, language], state, **quiet)
+        new.click(chat.new, [language], state, **quiet)
     page.queue(max_size=WAITING, api_open=False)
     return page
 
 
+class _Halt:
+    """How a student ends an answer that is being written: «stop» leaves what there is, «new» nothing.
+
+    Gradio's own ``cancels`` will not do: it breaks the page's stream of events off, and where that is seen in time,
+    the page takes the connection for lost and sends no more questions.
+    """
+
+    def __init__(self) -> None:
+        self.how = ""
+        self._asked = asyncio.Event()
+
+    def ask(self, how: str) -> None:
+        self.how = how
+        self._asked.set()
+
+    async def until(self, events: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
+        """``events``, until the student wants no more."""
+        halted = asyncio.ensure_future(self._asked.wait())
+        coming = asyncio.ensure_future(anext(events, None))
+        try:
+            while not halted.done():
+                await asyncio.wait({halted, coming}, return_when=asyncio.FIRST_COMPLETED)
+                if halted.done() or (event := await coming) is None:
+                    return
+                yield event
+                coming = asyncio.ensure_future(anext(events, None))
+        finally:
+            halted.cancel()
+            coming.cancel()
+            await asyncio.gather(halted, coming, return_exceptions=True)
+
+
 class _Chat:
-    """What happens when the student does something. Keeps nothing between two events."""
+    """What happens when the student does something. Keeps nothing but how to end an answer that is being written."""
 
     def __init__(self, desk: Desk, up: str, keeps: bool) -> None:
         self.desk, self.up, self.keeps = desk, up, keeps
+        self._writing: dict[str, _Halt] = {}
+        """By the page that asked."""
 
     def _view(self, language: str) -> View:
         feedback = self.desk.settings.feedback is not None
@@ -123,15 +158,25 @@ class _Chat:
         exchanges.append(now)
         yield sent(exchanges), view.conversation(exchanges), ""
         client = request.client.host if request.client else ""
+        page = request.session_hash or ""
+        halt = self._writing[page] = _Halt()
         try:
             async with closing_stream(self.desk.stream(question, before, client)) as events:
-                async for event in events:
+                async for event in halt.until(events):
                     self._take(event, exchanges, view)
-                    yield sent(exchanges), view.conversation(exchanges), ""
+                    yield sent(exchanges), view.conversation(exchanges), gr.skip()
         except Refused as refused:
             now.state = "failed"
             now.note = text(view.language, refused.kind, longest=self.desk.settings.longest_question)
-            yield sent(exchanges), view.conversation(exchanges), ""
+            yield sent(exchanges), view.conversation(exchanges), gr.skip()
+        finally:
+            if self._writing.get(page) is halt:
+                del self._writing[page]
+        if halt.how == "new":
+            yield *self._empty(view), gr.skip()
+        elif now.busy:
+            _stop(now, view)
+            yield sent(exchanges), view.conversation(exchanges), gr.skip()
 
     def _take(self, event: Delta | Answer | Queued, exchanges: list[Exchange], view: View) -> None:
         now = exchanges[-1]
@@ -144,20 +189,32 @@ class _Chat:
             asked = [e.question for e in exchanges]
             now.followups = followups(event, self.desk.tutor.entries, asked, view.language)
 
-    async def stopped(self, content: Any, language: str) -> Step:
-        """The conversation with the last answer left as it was."""
+    async def stopped(self, content: Any, language: str, request: gr.Request) -> tuple[Any, Any]:
+        """The conversation with the last answer left as it was; ``ask`` shows it, if it is at it still."""
+        if halt := self._writing.get(request.session_hash or ""):
+            halt.ask("stop")
+            return gr.skip(), gr.skip()
         view, exchanges = self._view(language), received(content)
         if exchanges and exchanges[-1].busy:
-            exchanges[-1].state, exchanges[-1].note = "stopped", text(view.language, "stopped")
+            _stop(exchanges[-1], view)
         return sent(exchanges), view.conversation(exchanges)
 
-    async def new(self, language: str) -> Step:
-        """An empty conversation."""
-        view = self._view(language)
+    async def new(self, language: str, request: gr.Request) -> tuple[Any, Any]:
+        """An empty conversation; likewise."""
+        if halt := self._writing.get(request.session_hash or ""):
+            halt.ask("new")
+            return gr.skip(), gr.skip()
+        return self._empty(self._view(language))
+
+    def _empty(self, view: View) -> Step:
         try:
             return [], view.welcome(starters(self.desk.tutor, view))
         except Refused as refused:
             return [], view.notice(refused.kind)
+
+
+def _stop(exchange: Exchange, view: View) -> None:
+    exchange.state, exchange.note = "stopped", text(view.language, "stopped")
 
 
 def _interrupt(exchanges: list[Exchange], view: View) -> None:

@@ -29,15 +29,9 @@ document.addEventListener("click", (event) => {
 });
 
 /** Gradio tells in English, or not at all, that the tutor does not answer; ours tells it in the reader's language. */
-const HALTING = 8000; // milliseconds; a stop breaks the stream off, which Gradio on a slow machine takes for trouble
-let halted = -HALTING;
-document.addEventListener("click", (event) => {
-  if (event.target.closest?.("#stop")) halted = performance.now();
-}, true);
 new MutationObserver(() => {
   const place = document.querySelector("#trouble");
-  const error = document.querySelector(".toast-body.error, [data-testid=status-tracker] .error");
-  const broken = error !== null && performance.now() - halted > HALTING;
+  const broken = document.querySelector(".toast-body.error, [data-testid=status-tracker] .error") !== null;
   if (broken === place.hasChildNodes()) return;
   place.replaceChildren();
   if (!broken) return;
