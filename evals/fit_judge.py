@@ -27,7 +27,7 @@ from evals.fit import indexed
 from evals.practice import practice
 from tutor import smalltalk
 from tutor.embed import make_embedder
-from tutor.judge import DOUBT, log_odds, logit
+from tutor.judge import log_odds, logit
 from tutor.llm import make_llm
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import load_settings, shipped_glossary
@@ -36,6 +36,10 @@ from tutor.weights import WEIGHTS, weights
 FALSE_REFUSALS = {"much": 0.03, "some": 0.08, "bare": 0.08}
 """The share of covered questions that may be refused in all, the second look included. Glossaries that teach
 little tell less well what they hold: there 3 % would mean answering most of what they do not cover."""
+DOUBT = (0.05, 0.985)
+"""The retriever's confidence below and above which the model is not asked here."""
+MATTERS = 0.05
+"""The tutor asks it where its log-odds, all but this share of them at each end, can change the decision."""
 PRACTICE = ("2", "1-bare")
 SAMPLE = 120
 """Questions asked of each practice glossary; half of them it does not cover."""
@@ -82,13 +86,31 @@ def main() -> None:
         print(f"{name}: in doubt about {doubt.sum()} of {len(y)}; AUROC over these, cross-validated: {ranked}")
         print(f"  at {t}: {(p[y] < t).mean():.3f} of all covered refused, {(p[~y] >= t).mean():.3f} of others answered")
     fitted = LogisticRegression().fit(table[doubted], covered[doubted])
+    low, high = np.quantile(table[doubted][:, 1], [MATTERS, 1 - MATTERS])
+    doubt = {name: _doubt(fitted, t, low, high) for name, t in threshold.items()}
+    for name, (least, most) in doubt.items():
+        here, p = names == name, np.where(table[:, 0] > logit(weights()["threshold"][name]), 1.0, 0.0)
+        asked_now = (table[:, 0] > logit(least)) & (table[:, 0] < logit(most))
+        p[asked_now] = held_out["both"][asked_now]
+        refused, answered = (p[here & covered] < threshold[name]).mean(), (p[here & ~covered] >= threshold[name]).mean()
+        print(f"{name}: asked from {least} to {most}, about {(asked_now & here).sum()} of {here.sum()}:")
+        print(f"  then {refused:.3f} of all covered refused, {answered:.3f} of others answered")
     judge = {
         "retriever": round(float(fitted.coef_[0][0]), 4),
         "model": round(float(fitted.coef_[0][1]), 4),
         "intercept": round(float(fitted.intercept_[0]), 4),
         "threshold": threshold,
+        "doubt": doubt,
     }
     WEIGHTS.write_text(json.dumps(weights() | {"judge": judge}, indent=1) + "\n")
+
+
+def _doubt(fitted: LogisticRegression, threshold: float, low: float, high: float) -> tuple[float, float]:
+    """Between which confidences of the retriever log-odds from ``low`` to ``high`` decide."""
+    (retriever, model), intercept = fitted.coef_[0], fitted.intercept_[0]
+    ends = [(logit(threshold) - intercept - model * odds) / retriever for odds in (high, low)]
+    least, most = (round(float(1 / (1 + np.exp(-z))), 3) for z in ends)
+    return max(DOUBT[0], least), min(DOUBT[1], most)
 
 
 class Remembering:

@@ -25,8 +25,8 @@ from tutor.glossary import read_glossary
 from tutor.index import Index, build_index, items_of, load_index
 from tutor.lexical import grams, words
 from tutor.models import DEFAULT_LLM, model_path
-from tutor.names import Names
-from tutor.plan import kind_of
+from tutor.names import Names, named_alone
+from tutor.plan import defining_words, kind_of
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings, default_home
 from tutor.store import Store
@@ -113,8 +113,8 @@ class Shelf:
         return named or [self.entry(found.hits[0].passage.entry_id)]
 
     def only_named(self, question: str) -> Entry | None:
-        called = Names.of(self.index.entries).called(question)
-        return None if called is None or kind_of(question) != "define" else self.index.entries[called]
+        named = named_alone(Names.of(self.index.entries), question, defining_words())
+        return None if named is None or kind_of(question) != "define" else self.index.entries[named]
 
     def nearness(self, question: str) -> Callable[[Sequence[str]], list[float]]:
         """The share of the question's words that a sentence holds."""

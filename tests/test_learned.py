@@ -72,7 +72,13 @@ class Oracle:
 
 @pytest.fixture
 def found(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Retrieval:
-    fitted = {"retriever": 1.0, "model": 1.0, "intercept": 0.0, "threshold": {"much": 0.5}}
+    fitted = {
+        "retriever": 1.0,
+        "model": 1.0,
+        "intercept": 0.0,
+        "threshold": {"much": 0.5},
+        "doubt": {"much": (0.05, 0.985)},
+    }
     monkeypatch.setitem(weights(), "judge", fitted)
     return shelf.search("hva er dropout?")
 

@@ -14,17 +14,17 @@ from tutor.prompt import table
 from tutor.types import Entry, Retrieval, Turn
 from tutor.weights import weights
 
-DOUBT = (0.05, 0.985)
-"""The retriever's confidence below and above which nobody else is asked."""
-
 
 def covered(llm: Any, found: Retrieval, taught: str, entry: Entry, question: str, history: Sequence[Turn] = ()) -> bool:
     """Does the glossary cover ``question``? ``entry`` is the best one found, ``taught`` the retriever's.
 
-    The retriever's word stands where it is sure, and where the model cannot give log-odds.
+    The retriever's word stands where the model's would hardly change it, and where the model cannot give log-odds.
     """
     fitted = weights().get("judge")
-    if not fitted or not DOUBT[0] < found.confidence < DOUBT[1] or not hasattr(llm, "choose"):
+    if not fitted or not hasattr(llm, "choose"):
+        return found.covered
+    low, high = fitted["doubt"][taught]
+    if not low < found.confidence < high:
         return found.covered
     return both(found.confidence, log_odds(llm, entry, question, history)) >= float(fitted["threshold"][taught])
 

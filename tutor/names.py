@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +95,20 @@ def name_scores(names: Names, question: str, entries: int) -> tuple[Scores, Scor
         if match.first > 1 and asked[match.first - 1] in PLACES:
             place[match.owner] = 1.0
     return exact, fuzzy, place
+
+
+def named_alone(names: Names, question: str, aside: Set[str]) -> int | None:
+    """The one entry that a question names, if it says nothing else but stopwords and the stems ``aside``."""
+    found = names.called(question)
+    if found is not None:
+        return found
+    matches = _matches(names, question)
+    kept = [m for m in matches if not any(_swallows(other, m) for other in matches)]
+    held = {place for m in kept for place in range(m.first, m.end)}
+    said = zip(words(question), stems(question), strict=True)
+    rest = [stem for n, (word, stem) in enumerate(said) if n not in held and word not in STOPWORDS]
+    owners = {m.owner for m in kept}
+    return owners.pop() if len(owners) == 1 and aside >= set(rest) else None
 
 
 def _matches(names: Names, question: str) -> list[Match]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from tutor.lexical import stems
 from tutor.prompt import table
 from tutor.types import Entry, Passage
 from tutor.verify import sentences
 
 OPENING = 2
 """Sentences that an answer opens with …"""
-WHOLE = 4
-"""… and the most that are the glossary's own when the model adds nothing."""
-PREFERRED = 0.03
+WHOLE = 5
+"""… and how many it has in all when the model adds too little; the rest is the glossary's own."""
+PREFERRED = 0.1
 """Cosine by which a sentence of the section that a kind of question asks for is nearer than it is."""
 MISTAKE = "Vanlig misforståelse"
 """Its first sentence is what is wrong: it is quoted from the start or not at all."""
@@ -42,7 +44,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Plan:
-    """The answer begins with ``opening``, the model goes on, and where it has nothing to add, ``rest`` does.
+    """The answer begins with ``opening``, the model goes on, and where it adds little, ``rest`` follows.
 
     ``asked`` is the question as it is put to the model, which reads the passages ``read``; its sentences are
     held against all ``passages``.
@@ -61,6 +63,12 @@ def kind_of(question: str) -> str:
     return str(next(k["name"] for k in table("kinds")["kind"] if re.search(k["pattern"], question.lower())))
 
 
+@cache
+def defining_words() -> frozenset[str]:
+    """Stems of words that ask what something is, and say nothing of it."""
+    return frozenset(stems(" ".join(table("kinds")["defining"])))
+
+
 def plan_answer(question: str, entries: Sequence[Entry], near: Near) -> Plan:
     """Choose passages and opening. ``entries``: the right one first, each with text."""
     kind = kind_of(question)
@@ -68,15 +76,17 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near) -> Plan:
     best = passages_of(entries[0])
     both = kind in ("compare", "choose") and len(entries) > 1
     if both:
-        quoted = opening = _both_sides(kind, entries[:2], near)
+        opening = _both_sides(kind, entries[:2], near)
+        more = _nearest(kind, [p for e in entries[:2] for p in passages_of(e)], titles, near)
+        quoted = [*opening, *(q for q in more if q not in opening)]
     elif kind in ("define", "simplify", "example"):
         wanted = next((p for title in titles for p in best if p.section == title), best[0])
         quoted = _from(wanted, 0)
         opening = quoted[:OPENING]
     else:
-        quoted = _nearest([p for p in best if p.section != "Eksempel"], titles, near)
+        quoted = _nearest(kind, best, titles, near)
         first = [q for q in quoted if q.passage == quoted[0].passage]
-        opening = first[: WHOLE if first[0].passage.section == MISTAKE else OPENING]
+        opening = first[: 4 if first[0].passage.section == MISTAKE else OPENING]
     used = dict.fromkeys(q.passage for q in quoted)
     passages = dict.fromkeys([best[0], *used, *(p for p in best if p.section != "Eksempel")])
     return Plan(
@@ -113,9 +123,13 @@ def _from(passage: Passage, start: int) -> list[Quote]:
     return [Quote(text, passage) for text in sentences(passage.text)[start:]]
 
 
-def _nearest(passages: Sequence[Passage], titles: Sequence[str], near: Near) -> list[Quote]:
-    """The sentence nearest to the question with its neighbours, then the nearest one of another passage with its."""
-    places = [(p, n, text) for p in passages for n, text in enumerate(sentences(p.text))]
+def _nearest(kind: str, passages: Sequence[Passage], titles: Sequence[str], near: Near) -> list[Quote]:
+    """The sentence nearest to the question with its neighbours, then the nearest one of another passage with its.
+
+    How something works is told from the beginning, if that is not long, and why with all that is said of it.
+    Examples are left out.
+    """
+    places = [(p, n, text) for p in passages if p.section != "Eksempel" for n, text in enumerate(sentences(p.text))]
     nearness = near([text for *_, text in places])
     scores = [s + PREFERRED * (p.section in titles) for (p, *_), s in zip(places, nearness, strict=True)]
     found: list[Quote] = []
@@ -123,9 +137,16 @@ def _nearest(passages: Sequence[Passage], titles: Sequence[str], near: Near) -> 
         passage, start, _ = places[place]
         if all(q.passage != passage for q in found):
             whole = sentences(passage.text)
+            short = len(whole) <= WHOLE
+            if kind == "how" and short:
+                start = 0
+            if kind == "why" and short:
+                start = min(start, max(0, len(whole) - OPENING))
             while start and (passage.section == MISTAKE or LEANS.match(whole[start])):
                 start -= 1
             found += _from(passage, start)[: WHOLE if whole[0][:1] == "1" else 3]
+            if kind == "why" and short:
+                found += _from(passage, 0)[:start]
         if len(found) >= WHOLE:
             break
     return found
@@ -138,7 +159,7 @@ def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
     if kind == "compare":
         return [_from(passages_of(e)[0], 0)[0] for e in pair] + difference[:2]
     sides = [[p for p in passages_of(e) if p.section == "Hvorfor og når"] or passages_of(e)[:1] for e in pair]
-    return [_nearest(side, (), near)[0] for side in sides] + difference[:1]
+    return [_nearest(kind, side, (), near)[0] for side in sides] + difference[:1]
 
 
 def contrasting(entry: Entry, other: Entry) -> list[Passage]:

@@ -24,8 +24,8 @@ from tutor.index import Index
 from tutor.intents import intents
 from tutor.learned import log_softmax
 from tutor.lexical import grams, stems
-from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores
-from tutor.plan import kind_of
+from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores, named_alone
+from tutor.plan import defining_words, kind_of
 from tutor.store import Store
 from tutor.types import Entry, Hit, Retrieval, Turn
 from tutor.weights import vector, weights
@@ -111,9 +111,11 @@ class GlossaryRetriever(BaseRetriever):
         ]
 
     def only_named(self, question: str) -> Entry | None:
-        """The entry whose definition is asked for by nothing but its name («hva er epoch?», «og boosting?»)."""
-        called = self.names.called(question)
-        return self.index.entries[called] if called is not None and kind_of(question) == "define" else None
+        """The entry whose definition is asked for by nothing but its name («skjønner ikke epoch», «og boosting?»)."""
+        if kind_of(question) != "define":
+            return None
+        named = named_alone(self.names, question, defining_words())
+        return self.index.entries[named] if named is not None else None
 
     @property
     def starters(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor import judge, language, prompt, smalltalk, verify
 from tutor.errors import UsageError
-from tutor.plan import Plan, plan_answer
+from tutor.plan import WHOLE, Plan, plan_answer
 from tutor.translate import Translator
 from tutor.types import DEFINITION, Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
 
@@ -122,20 +122,20 @@ class Tutor:
     def _verified(self, plan: Plan, generated: Iterator[str]) -> Iterator[tuple[str, verify.Verdict]]:
         """The opening, which is the glossary's own, then each new sentence of the model with its verdict.
 
-        When the model adds nothing that stands, the glossary goes on where the opening left off.
+        When the model adds too little that stands, the glossary goes on where the opening left off.
         """
         for quote in plan.opening:
             yield quote.text, verify.Verdict(True, quote.passage, quote.text)
         quoted = {quote.text for quote in plan.opening}
-        opened = len(quoted)
         for sentence in verify.stream_sentences(generated):
             verdict = verify.check(sentence, plan.passages)
             if verdict.quote not in quoted or not verdict.supported:
                 yield sentence, verdict
             if verdict.supported:
                 quoted.add(verdict.quote)
-        if len(quoted) == opened:
-            for quote in plan.rest:
+        for quote in plan.rest:
+            if quote.text not in quoted and len(quoted) < WHOLE:
+                quoted.add(quote.text)
                 yield quote.text, verify.Verdict(True, quote.passage, quote.text)
 
     def _in_english(self, plan: Plan) -> list[tuple[str, verify.Verdict]]:
