@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,7 +131,7 @@ def warm(report: Report, quick: bool, home: Path) -> None:
             f"{len(retriever.index.entries)} entries in {time.perf_counter() - began:.0f} s when idle: {size:.0f} MB on"
             " disk. No question waits for it: a student's question interrupts it.",
         )  # fmt: skip
-    plain = Plain(retriever, speed.AsItComes(llm))  # type: ignore[arg-type]
+    plain = Plain(retriever, speed.alone(partial(speed.AsItComes, llm)))  # type: ignore[arg-type]
     plain.retriever.invoke(QUESTION)
     report.say("", "## Warm: one process", "", f"Loading the model: {loaded:.1f} s. Seconds; median (range).")
     heads = (

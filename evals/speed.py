@@ -12,21 +12,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from evals.cases import Case, shipped
 from evals.plain import Plain
-from tutor.llama import Sampler
+from tutor.llama import Llama, Sampler
 from tutor.llm import LlamaCppChat
 from tutor.tutor import Tutor
 from tutor.types import Answer, Turn
 from tutor.verify import stream_sentences
 
+Made = TypeVar("Made")
 DECODED = 64
 """Tokens per measurement of the decode loops."""
 
@@ -122,6 +124,12 @@ def ours(tutor: Tutor, model: Watched, case: Case, seen: Seen) -> Answer:
     return answer
 
 
+def alone(work: Callable[[], Made]) -> Made:
+    """What ``work`` returns, done in a thread that ends: its OpenMP threads go with it (see ``tutor/engine.py``)."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
+
+
 def plainly(plain: Plain, case: Case, seen: Seen, to_the_end: bool) -> None:
     """Ask the plain pipeline, to the end of the first sentence or of the answer."""
     began, first = time.perf_counter(), 0.0
@@ -154,7 +162,7 @@ def side_by_side(tutor: Tutor, model: Watched, plain: Plain, cases: Sequence[Cas
         before = len(mine.token)
         ours(tutor, model, case, mine)
         if len(mine.token) > before:
-            plainly(plain, case, theirs, to_the_end=True)
+            alone(partial(plainly, plain, case, theirs, to_the_end=True))
     return mine, theirs
 
 
@@ -163,7 +171,6 @@ def decoding(llm: LlamaCppChat, messages: list[BaseMessage], repeats: int) -> tu
     through, raw = [], []
     engine = llm._engine
     tokens = llm._prompt(messages)
-    sampler = Sampler(0)
     for _ in range(repeats):
         chunks = iter(llm.stream(messages, max_tokens=DECODED + 1))
         next(chunks)
@@ -172,18 +179,24 @@ def decoding(llm: LlamaCppChat, messages: list[BaseMessage], repeats: int) -> tu
         assert last.usage_metadata
         through.append((last.usage_metadata["output_tokens"] - 1) / (time.perf_counter() - began))
         _until(lambda: engine.idle)
-        llama = engine.llama
-        for start in range(0, len(tokens), 64):
-            part = tokens[start : start + 64]
-            llama.decode([(t, start + n, 0, start + n == len(tokens) - 1) for n, t in enumerate(part)])
-        token, count = llama.sample(sampler.chain, -1), 0
-        began = time.perf_counter()
-        while count < DECODED and not llama.ends(token):
-            llama.decode([(token, len(tokens) + count, 0, True)])
-            token, count = llama.sample(sampler.chain, 0), count + 1
-        raw.append(count / (time.perf_counter() - began))
-        llama.clear(0)
+        raw.append(alone(partial(_raw_loop, engine.llama, tokens)))
     return through, raw
+
+
+def _raw_loop(llama: Llama, tokens: list[int]) -> float:
+    """Tokens a second."""
+    sampler = Sampler(0)
+    for start in range(0, len(tokens), 64):
+        part = tokens[start : start + 64]
+        llama.decode([(t, start + n, 0, start + n == len(tokens) - 1) for n, t in enumerate(part)])
+    token, count = llama.sample(sampler.chain, -1), 0
+    began = time.perf_counter()
+    while count < DECODED and not llama.ends(token):
+        llama.decode([(token, len(tokens) + count, 0, True)])
+        token, count = llama.sample(sampler.chain, 0), count + 1
+    pace = count / (time.perf_counter() - began)
+    llama.clear(0)
+    return pace
 
 
 def _until(done: Callable[[], bool], seconds: float = 1200) -> None:
@@ -219,18 +232,19 @@ def by_length(model: LlamaCppChat, plain: AsItComes, texts: Sequence[str]) -> li
         def asked(question: str, sources: str = sources) -> list[BaseMessage]:
             return [SystemMessage("Du er en norsk faglærer."), HumanMessage(f"Kilder:\n\n{sources}\n\n{question}")]
 
-        def first(chunks: Iterator[Any]) -> float:
+        def first(model: LlamaCppChat | AsItComes, question: str) -> float:
             began = time.perf_counter()
+            chunks: Any = model.stream(asked(question))
             while not next(chunks).text:
                 pass
             taken = time.perf_counter() - began
-            chunks.close()  # type: ignore[attr-defined]
+            chunks.close()
             return taken
 
-        first(model.stream(asked("Spørsmål: Hva handler dette om?")))
-        held = first(model.stream(asked("Spørsmål: Hvorfor er det nyttig?")))
-        length = len(model._prompt(asked("Spørsmål: Hvorfor er det nyttig?")))
-        found.append((length, held, first(plain.stream(asked("Spørsmål: Hvorfor er det nyttig?")))))
+        question = "Spørsmål: Hvorfor er det nyttig?"
+        first(model, "Spørsmål: Hva handler dette om?")
+        held, length = first(model, question), len(model._prompt(asked(question)))
+        found.append((length, held, alone(partial(first, plain, question))))
     return found
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tutor.names import Names, name_scores
+from tutor.names import Names, name_scores, named_alone
+from tutor.plan import defining_words
 from tutor.types import Entry
 
 TERMS = {
@@ -65,3 +66,20 @@ def test_a_name_after_i_is_a_place() -> None:
 
 def test_a_glossary_without_names_is_no_error() -> None:
     assert name_scores(Names.of([]), "hva er dropout", 0)[0].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("question", "term"),
+    [
+        ("skjønner ikke læringsrate", "læringsrate"),
+        ("Foreleseren nevnte noe som heter gradientnedstigning?", "gradient descent"),
+        ("what does learning rate mean", "læringsrate"),
+        ("forklar lærignsrate", "læringsrate"),
+        ("forklar L1 og L2", None),
+        ("hva gjør læringsrate med tapet", None),
+        ("forklar dette", None),
+    ],
+)
+def test_a_question_that_says_nothing_but_a_name(question: str, term: str | None) -> None:
+    found = named_alone(Names.of(ENTRIES), question, defining_words())
+    assert (None if found is None else ENTRIES[found].term) == term

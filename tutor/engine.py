@@ -7,6 +7,7 @@ import hashlib
 import threading
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -100,10 +101,13 @@ class Engine:
     def __init__(
         self, path: Path, lora: Path | None, n_ctx: int, threads: int, sequences: int, states: States | None
     ) -> None:
-        self.llama = Llama(path, lora, n_ctx, threads, sequences)
         self.states = states or States(None, 0)
         self.sequences = sequences
-        self._layout = self._probe()
+        # A thread that has computed keeps its team of OpenMP threads for as long as it lives, and with more of them
+        # than cores all wait in their sleep instead of at the ready: 18 tokens a second for 27. So this one ends.
+        with ThreadPoolExecutor(1) as loader:
+            self.llama = loader.submit(Llama, path, lora, n_ctx, threads, sequences).result()
+            self._layout = loader.submit(self._probe).result()
         self._name = fingerprint(path, lora)
         self._blanks: dict[int, bool] = {}
         self._waiting: deque[Job] = deque()
