@@ -18,6 +18,8 @@ ALIKE = 74
 """Least similarity (0–100) of a misspelt name …"""
 SHORTEST_MISSPELT = 5
 """… and the shortest name for which a misspelling is looked for."""
+SURE = 0.85
+"""Least similarity (0–1) of a name that is taken to be what a question is about, and all of it."""
 INITIALS = 0.95
 """What initials are worth («BN» for batch normalization), a written-out name being worth 1."""
 
@@ -102,7 +104,7 @@ def named_alone(names: Names, question: str, aside: Set[str]) -> int | None:
     found = names.called(question)
     if found is not None:
         return found
-    matches = _matches(names, question)
+    matches = [m for m in _matches(names, question) if m.similarity >= SURE]
     kept = [m for m in matches if not any(_swallows(other, m) for other in matches)]
     held = {place for m in kept for place in range(m.first, m.end)}
     said = zip(words(question), stems(question), strict=True)
