@@ -78,3 +78,10 @@ def test_a_glossary_without_sections_opens_with_its_definition() -> None:
 )
 def test_kinds(question: str, kind: str) -> None:
     assert kind_of(question) == kind
+
+
+def test_how_something_works_is_told_from_the_beginning() -> None:
+    steps = ["Du legger deg.", "Pulsen synker.", "Musklene slappes.", "Du drømmer.", "Drømmen slutter.", "Du våkner."]
+    sleep = Entry("sovn", "søvn", (SLEEP.sections[0], Section("Hvordan det virker", " ".join(steps))))
+    plan = plan_answer("hvordan slutter drømmen?", [sleep], near("slutter drømmen"))
+    assert [q.text for q in plan.opening] == steps[:2]

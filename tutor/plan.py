@@ -126,8 +126,8 @@ def _from(passage: Passage, start: int) -> list[Quote]:
 def _nearest(kind: str, passages: Sequence[Passage], titles: Sequence[str], near: Near) -> list[Quote]:
     """The sentence nearest to the question with its neighbours, then the nearest one of another passage with its.
 
-    How something works is told from the beginning, if that is not long, and why with all that is said of it.
-    Examples are left out.
+    How something works is told from the beginning, and why with all that is said of it if that is not long. Examples
+    are left out.
     """
     places = [(p, n, text) for p in passages if p.section != "Eksempel" for n, text in enumerate(sentences(p.text))]
     nearness = near([text for *_, text in places])
@@ -138,7 +138,7 @@ def _nearest(kind: str, passages: Sequence[Passage], titles: Sequence[str], near
         if all(q.passage != passage for q in found):
             whole = sentences(passage.text)
             short = len(whole) <= WHOLE
-            if kind == "how" and short:
+            if kind == "how":
                 start = 0
             if kind == "why" and short:
                 start = min(start, max(0, len(whole) - OPENING))
