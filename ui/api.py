@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from tutor.cli import answer_json
 from tutor.types import Answer, Delta, Event, Turn
-from ui.desk import Desk, Queued, Refused, closing_stream
+from ui.desk import Desk, Queued, Refused
 from ui.texts import negotiate, text
 
 
@@ -59,7 +60,7 @@ def make_api(desk: Desk) -> APIRouter:
                     media_type="text/event-stream",
                     headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
                 )
-            async with closing_stream(events):
+            async with aclosing(events):
                 answer = [e async for e in events][-1]
             assert isinstance(answer, Answer)
             return JSONResponse({"id": asked.id, **answer_json(answer)})
@@ -74,7 +75,7 @@ def make_api(desk: Desk) -> APIRouter:
     async def _server_sent(
         first: Event | Queued, events: AsyncGenerator[Event | Queued, None], name: str | int | None, language: str
     ) -> AsyncIterator[str]:
-        async with closing_stream(events):
+        async with aclosing(events):
             try:
                 yield _event(first, name)
                 async for event in events:

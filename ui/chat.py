@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -13,7 +14,7 @@ import gradio as gr
 
 from tutor.tutor import Tutor
 from tutor.types import Answer, Delta
-from ui.desk import Desk, Queued, Refused, closing_stream
+from ui.desk import Desk, Queued, Refused
 from ui.followups import followups
 from ui.texts import LANGUAGES, text
 from ui.turns import Exchange, View, history, received, sent
@@ -95,7 +96,7 @@ class _Halt:
         self.how = how
         self._asked.set()
 
-    async def until(self, events: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
+    async def until(self, events: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
         """``events``, until the student wants no more."""
         halted = asyncio.ensure_future(self._asked.wait())
         coming = asyncio.ensure_future(anext(events, None))
@@ -161,8 +162,11 @@ class _Chat:
         page = request.session_hash or ""
         halt = self._writing[page] = _Halt()
         try:
-            async with closing_stream(self.desk.stream(question, before, client)) as events:
-                async for event in halt.until(events):
+            async with (
+                aclosing(self.desk.stream(question, before, client)) as events,
+                aclosing(halt.until(events)) as wanted,
+            ):
+                async for event in wanted:
                     self._take(event, exchanges, view)
                     yield sent(exchanges), view.conversation(exchanges), gr.skip()
         except Refused as refused:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -246,14 +246,3 @@ class _Work:
             if isinstance(item, Exception):
                 raise item
             yield item
-
-
-@asynccontextmanager
-async def closing_stream(
-    stream: AsyncGenerator[Event | Queued, None],
-) -> AsyncIterator[AsyncGenerator[Event | Queued, None]]:
-    """Close ``stream`` when the block is left, however it is left."""
-    try:
-        yield stream
-    finally:
-        await stream.aclose()

@@ -104,6 +104,18 @@ def test_stop_and_try_again(visit: Open, site: SimpleNamespace) -> None:
     try_again(page, without="stopped")
 
 
+def test_a_new_conversation_in_the_middle_of_an_answer(visit: Open, site: SimpleNamespace) -> None:
+    page = visit()
+    writing(page, site)
+    page.click("#new")
+    page.wait_for_selector(".welcome .chips")
+    let_go(page, site.model)
+    assert page.locator(".turn").count() == 0
+    site.model.says, site.model.pause = SAYS, 0
+    ask(page, "Hva er regularisering?")
+    assert "regularisering" in answered(page).locator(".said").inner_text().lower()
+
+
 @pytest.mark.parametrize("path", ["/", "/widget/"])
 def test_a_reload_in_the_middle_of_an_answer(visit: Open, site: SimpleNamespace, path: str) -> None:
     page = visit(path)
