@@ -163,6 +163,12 @@ def warm(report: Report, quick: bool, home: Path) -> None:
         f"{share:.1f} %.",
         f"All but the model takes {100 * statistics.median(own):.1f} % of an answer's time (median).",
     )
+    loop = {n: speed.together(llm, model.prompts[-1][:2], n) for n in range(1, llm.students + 1)}
+    report.say(
+        "Several answers in one batch of the raw loop, no prompts to read, tokens a second together: "
+        + ", ".join(f"{n}: {pace:.1f} ({pace / loop[1]:.2f} times one)" for n, pace in loop.items())
+        + ". More than that no number of students can get on this machine.",
+    )  # fmt: skip
     asked = [c for c in cases if c.kind in ("definition", "comparison", "paraphrase") and c.covered]
     report.table("students at once", "tokens a second together", "against one", "first word, seconds")
     throughput: dict[int, float] = {}
@@ -198,8 +204,10 @@ def lone_and_served(report: Report, quick: bool, env: dict[str, str]) -> None:
             " whole process less the `total_ms` it tells. Wanted: 0.3 at the median.",
         )  # fmt: skip
         few = 3 if quick else 8
-        one = served.crowd(server, list(islice(draw, few)), at_once=False)
-        students(report, one, served.crowd(server, list(islice(draw, few))))
+        same = list(islice(draw, few))
+        served.crowd(server, same, at_once=False)  # what they read is kept from here on, for both that follow
+        one = served.crowd(server, same, at_once=False)
+        students(report, one, served.crowd(server, same))
         begun = server.memory_mb()
         many = served.crowd(server, list(islice(draw, 6 if quick else 50)))
         after = served.visit(server.port, QUESTION)
@@ -254,7 +262,7 @@ def students(report: Report, one: served.Crowd, all_: served.Crowd) -> None:
     """One student's pace and that of several at once, and how each of those fared."""
     report.table("student, by the end", "sees first", "after, seconds", "first word", "whole answer", "tokens")
     for number, v in enumerate(all_.visits, 1):
-        first = f"{v.ahead} ahead" if v.ahead else "a sentence" if v.word else f"{v.ended} {v.why}"
+        first = f"{v.ahead} ahead" if v.ahead is not None else "a sentence" if v.word else f"{v.ended} {v.why}"
         report.row(number, first, f"{v.first:.2f}", f"{v.word:.1f}", f"{v.end:.1f}", v.tokens)
     report.table(
         "students", "answers a minute", "tokens a second", "answers that tell their tokens", "longest/shortest"
@@ -264,8 +272,9 @@ def students(report: Report, one: served.Crowd, all_: served.Crowd) -> None:
         paces = f"{crowd.answers_a_minute:.1f}", f"{crowd.tokens_a_second:.1f}"
         report.row(f"{len(crowd.visits)} {name}", *paces, told, f"{crowd.spread:.1f}")
     report.say(
-        "", f"At once they get {all_.answers_a_minute / one.answers_a_minute:.2f} times the answers a minute. The last"
-        " column is the wait for the end of an answer. An answer that is cut at its longest tells no tokens.",
+        "", "The same questions, asked once before. At once they get"
+        f" {all_.answers_a_minute / one.answers_a_minute:.2f} times the answers a minute. The last column is the wait"
+        " for the end of an answer. An answer that is cut at its longest tells no tokens.",
     )  # fmt: skip
 
 

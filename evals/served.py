@@ -159,7 +159,7 @@ class Visit:
     ended: str
     why: str = ""
     first: float = 0.0
-    ahead: int = 0
+    ahead: int | None = None
     word: float = 0.0
     end: float = 0.0
     tokens: int = 0
@@ -185,7 +185,7 @@ def visit(port: int, question: str, address: str = "127.0.0.1") -> Visit:
 
 
 def _followed(reply: HTTPResponse, began: float) -> Visit:
-    name, first, ahead, word, now = "", 0.0, 0, 0.0, 0.0
+    name, first, ahead, word, now = "", 0.0, None, 0.0, 0.0
     for raw in reply:
         field, _, value = raw.decode().strip().partition(": ")
         if field == "event":
@@ -195,7 +195,7 @@ def _followed(reply: HTTPResponse, began: float) -> Visit:
         now, data = time.perf_counter() - began, json.loads(value)
         first = first or now
         if name == "queued":
-            ahead = ahead or data["ahead"]
+            ahead = data["ahead"] if ahead is None else ahead
         elif name == "delta":
             word = word or now
         elif name == "answer":

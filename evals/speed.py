@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
@@ -183,19 +184,26 @@ def decoding(llm: LlamaCppChat, messages: list[BaseMessage], repeats: int) -> tu
     return through, raw
 
 
-def _raw_loop(llama: Llama, tokens: list[int]) -> float:
-    """Tokens a second."""
+def together(llm: LlamaCppChat, messages: list[BaseMessage], students: int) -> float:
+    """Tokens a second of a bare loop that writes ``students`` answers to the same prompt in one batch: the ceiling."""
+    return alone(partial(_raw_loop, llm._engine.llama, llm._prompt(messages), students))
+
+
+def _raw_loop(llama: Llama, tokens: list[int], sequences: int = 1) -> float:
+    """Tokens a second of ``sequences`` together."""
     sampler = Sampler(0)
-    for start in range(0, len(tokens), 64):
+    for s, start in product(range(sequences), range(0, len(tokens), 64)):
         part = tokens[start : start + 64]
-        llama.decode([(t, start + n, 0, start + n == len(tokens) - 1) for n, t in enumerate(part)])
+        llama.decode([(t, start + n, s, start + n == len(tokens) - 1) for n, t in enumerate(part)])
     token, count = llama.sample(sampler.chain, -1), 0
     began = time.perf_counter()
     while count < DECODED and not llama.ends(token):
-        llama.decode([(token, len(tokens) + count, 0, True)])
-        token, count = llama.sample(sampler.chain, 0), count + 1
-    pace = count / (time.perf_counter() - began)
-    llama.clear(0)
+        llama.decode([(token, len(tokens) + count, s, True) for s in range(sequences)])
+        token, *_ = [llama.sample(sampler.chain, row) for row in range(sequences)]
+        count += 1
+    pace = count * sequences / (time.perf_counter() - began)
+    for s in range(sequences):
+        llama.clear(s)
     return pace
 
 

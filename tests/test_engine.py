@@ -136,6 +136,16 @@ def test_a_whole_prompt_that_is_prepared_leaves_one_token_to_read(make: Make, tm
     assert (text, cached) == (expected, len(model._prompt(QUESTIONS[5])) - 1)
 
 
+def test_sources_alone_can_be_prepared(make: Make, tmp_path: Path) -> None:
+    model = make(states=tmp_path)
+    model.prepare(QUESTIONS[5:6], question=False)
+    _wait(model)
+    other = asked((0, 1), "Noe annet?")
+    sources = len(model._prompt(asked((0, 1), "§"))) - len(model._prompt(asked((), "§")))
+    assert answered(model, other)[1] >= sources
+    assert len(list(tmp_path.glob("*.kv"))) == len(piece_ends(model._prompt(other), model._engine.blank, 64)) - 2
+
+
 def test_what_a_student_asks_is_not_kept(make: Make, tmp_path: Path) -> None:
     model = make(states=tmp_path)
     answered(model, asked((0, 1), "Hva?"))

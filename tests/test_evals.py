@@ -287,7 +287,7 @@ def test_a_visit_follows_an_answer_to_its_end(tutor: Tutor, scripted: Scripted) 
     scripted.enqueue(FIRST)
     with api(tutor) as port:
         seen = visit(port, "Hva er dropout?")
-        assert (seen.ended, seen.why, seen.ahead, seen.tokens) == ("answered", "", 0, len(FIRST))
+        assert (seen.ended, seen.why, seen.ahead, seen.tokens) == ("answered", "", None, len(FIRST))
         assert 0 < seen.first == seen.word < seen.end
         seen = visit(port, "Hva er dropout?")  # the script is empty: the model fails as no model should
         assert (seen.ended, seen.why, seen.tokens) == ("broken", "error", 0)
@@ -321,7 +321,7 @@ def test_a_crowd_is_told_apart_and_queues(tutor: Tutor, scripted: Scripted) -> N
     scripted.enqueue(*[FIRST] * 3)
     with api(tutor) as port:
         found = crowd(Server(port, os.getpid()), questions, at_once=False)
-    assert [v.ahead for v in found.visits] == [0] * 3 and sum(v.end for v in found.visits) <= found.seconds
+    assert [v.ahead for v in found.visits] == [None] * 3 and sum(v.end for v in found.visits) <= found.seconds
 
 
 def test_what_a_crowds_figures_are() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tutor.types import Passage
-from tutor.verify import check, evidence, score, sentences, stream_sentences, thresholds
+from tutor.verify import check, evidence, mended, score, sentences, stream_sentences, thresholds
 
 SPLIT = {
     "Dropout er nyttig. Det virker.": ["Dropout er nyttig.", "Det virker."],
@@ -165,3 +165,15 @@ def test_every_sentence_of_the_glossary_supports_itself() -> None:
 
 def test_the_strict_threshold_is_the_stricter() -> None:
     assert thresholds()["strict"] > thresholds()["balanced"]
+
+
+def test_a_word_alone_claims_nothing() -> None:
+    passage = Passage("t#0", "t", "trapp", "", "En trapp fører fra en etasje til en annen.")
+    assert not check("trapp", [passage]).supported and not check("En trapp.", [passage]).supported
+    assert check("En trapp fører fra en etasje til en annen.", [passage]).supported
+
+
+def test_a_copy_with_a_slip_in_it_gives_way_to_the_glossary() -> None:
+    quote = "Trappa har alle trinnene den trenger for å nå andre etasje."
+    assert mended("Trappa har alle trinn den trenger for å nå andre etasje.", quote) == quote
+    assert mended("Trappa når andre etasje.", quote) == "Trappa når andre etasje."

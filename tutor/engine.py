@@ -108,7 +108,7 @@ class Engine:
         with ThreadPoolExecutor(1) as loader:
             self.llama = loader.submit(Llama, path, lora, n_ctx, threads, sequences).result()
             self._layout = loader.submit(self._probe).result()
-        self._name = fingerprint(path, lora)
+        self._name = f"{fingerprint(path, lora)} {self._layout and self._layout.shape}"
         self._blanks: dict[int, bool] = {}
         self._waiting: deque[Job] = deque()
         self._later: deque[list[int]] = deque()

@@ -43,6 +43,7 @@ class Llama:
         options.n_ctx, options.n_seq_max, options.kv_unified = n_ctx * sequences, sequences, False
         options.n_batch = options.n_ubatch = max(PIECE, sequences)
         options.n_threads = options.n_threads_batch = threads
+        options.type_k = c.GGML_TYPE_Q8_0
         options.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         options.no_perf = True
         self._context = c.llama_init_from_model(self._model, options)

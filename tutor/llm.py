@@ -151,12 +151,19 @@ class LlamaCppChat(BaseChatModel):
         self.load()
         return len(self._engine.llama.tokenize(text, special=False))
 
-    def prepare(self, conversations: Sequence[list[BaseMessage]]) -> None:
-        """Evaluate the fronts of ``conversations`` when the model is idle: the beginning of each first."""
+    def prepare(self, conversations: Sequence[list[BaseMessage]], question: bool = True) -> None:
+        """Evaluate ``conversations`` when the model is idle: the beginning of each first.
+
+        Without ``question``, as far as the last blank line, after which the question stands.
+        """
         from tutor.engine import fronts
 
         self.load()
-        for front in fronts(self._engine, [self._prompt(c) for c in conversations]):
+        prompts = [self._prompt(c) for c in conversations]
+        if not question:
+            blanks = [[n for n, token in enumerate(p) if self._engine.blank(token)] for p in prompts]
+            prompts = [p[: found[-1] + 2] for p, found in zip(prompts, blanks, strict=True) if found]
+        for front in fronts(self._engine, prompts):
             self._engine.prepare(front)
 
     def choose(self, messages: list[BaseMessage], options: Sequence[str]) -> tuple[float, ...]:

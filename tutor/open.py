@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -66,17 +66,24 @@ def open_served(settings: Settings, report: Report | None = None) -> Tutor:
 
 
 def read_ahead(tutor: Tutor) -> None:
-    """Let the model read every definition while nobody asks, so that no student waits for it."""
+    """Let the model read every definition and every contrast while nobody asks, so that no student waits for it."""
     from tutor import judge, prompt
     from tutor.llm import LlamaCppChat
-    from tutor.plan import plan_answer
+    from tutor.plan import contrasting, plan_answer
     from tutor.verify import sentences
 
     if isinstance(tutor.llm, LlamaCppChat):
         entries = [e for e in tutor.entries if e.definition]
-        plans = [plan_answer(prompt.plainly(e.term), [e], lambda texts: [0.0] * len(texts)) for e in entries]
+        pairs = [(e, other) for e in entries for other in entries if e is not other and contrasting(e, other)]
+        plans = [plan_answer(prompt.plainly(e.term), [e], _alike) for e in entries]
+        compared = [plan_answer(prompt.apart(*pair), pair, _alike) for pair in pairs]
         tutor.llm.prepare([judge.messages(entries[0], ""), *map(prompt.messages, plans)] if entries else [])
+        tutor.llm.prepare([prompt.messages(p) for p in compared], question=False)
         tutor.retriever.nearness("")([q for p in plans for s in p.passages for q in sentences(s.text)])
+
+
+def _alike(texts: Sequence[str]) -> list[float]:
+    return [0.0] * len(texts)
 
 
 def open_llm(settings: Settings, report: Report | None = None, students: int = 1) -> Any:

@@ -80,9 +80,9 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near) -> Plan:
         more = _nearest(kind, [p for e in entries[:2] for p in passages_of(e)], titles, near)
         quoted = [*opening, *(q for q in more if q not in opening)]
     elif kind in ("define", "simplify", "example"):
-        wanted = next((p for title in titles for p in best if p.section == title), best[0])
-        quoted = _from(wanted, 0)
-        opening = quoted[:OPENING]
+        wanted = [p for title in titles for p in best if p.section == title] or best[:1]
+        quoted = [q for p in wanted for q in _from(p, 0)]
+        opening = [q for q in quoted if q.passage == wanted[0]][:OPENING]
     else:
         quoted = _nearest(kind, best, titles, near)
         first = [q for q in quoted if q.passage == quoted[0].passage]

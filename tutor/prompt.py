@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tutor.types import DEFINITION
+from tutor.types import DEFINITION, Entry
 
 if TYPE_CHECKING:
     from tutor.plan import Plan
@@ -42,6 +42,11 @@ def listed(language: str, terms: Sequence[str]) -> str:
 def plainly(term: str) -> str:
     """The question that is put to the model when a student asks what ``term`` is, in whatever words."""
     return str(table("kinds")["plainly"]).format(term=term)
+
+
+def apart(one: Entry, other: Entry) -> str:
+    """The question how two entries differ."""
+    return str(table("kinds")["apart"]).format(one=one.term, other=other.term)
 
 
 def messages(plan: Plan) -> list[Any]:

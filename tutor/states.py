@@ -87,6 +87,11 @@ class Layout:
         halves = [layout.cut(state, *part, tokens) for part in ((0, 1), (1, tokens))]
         return layout if layout.join(halves).tobytes() == raw else None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """What the size of a piece depends on besides its tokens: layers, bytes of K and rows of V."""
+        return self.layers, self.k, self.v
+
     def cut(self, state: Bytes, start: int, end: int, tokens: int) -> Bytes:
         """What ``state``, of ``tokens`` tokens, holds of those from ``start`` to ``end``."""
         k_start = 4 * (6 + 3 * tokens)

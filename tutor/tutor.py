@@ -129,10 +129,11 @@ class Tutor:
         quoted = {quote.text for quote in plan.opening}
         for sentence in verify.stream_sentences(generated):
             verdict = verify.check(sentence, plan.passages)
-            if verdict.quote not in quoted or not verdict.supported:
+            if not verdict.supported:
                 yield sentence, verdict
-            if verdict.supported:
+            elif verdict.quote not in quoted:
                 quoted.add(verdict.quote)
+                yield verify.mended(sentence, verdict.quote), verdict
         for quote in plan.rest:
             if quote.text not in quoted and len(quoted) < WHOLE:
                 quoted.add(quote.text)

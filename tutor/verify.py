@@ -34,6 +34,10 @@ COUNTED = {"to": "2", "tre": "3", "fire": "4", "fem": "5", "seks": "6", "sju": "
 NEGATIONS = frozenset(["ikke", "uten"])
 SWEEPING = frozenset(["alle", "alltid", "bare"])
 PASSIVE = frozenset(["av", "by", "bli", "ble", "blei", "vart", "som"])
+SHORTEST = 3
+"""Words of the shortest claim: «atomisitet» says nothing that could be right."""
+A_SLIP_AWAY = 85
+"""Per cent of likeness (rapidfuzz) from which the model has meant to copy."""
 ALIKE = 0.9
 """Share of a claim's content words, in order, that makes it a copy (fitted on claims-dev)."""
 
@@ -81,11 +85,18 @@ class Verdict:
 
 def check(claim: str, passages: Sequence[Passage]) -> Verdict:
     """The verdict on one sentence. ``quote`` is the closest sentence of ``passage``, verbatim."""
-    if not passages or not _content(claim):
+    if not passages or not _content(claim) or len(words(claim)) < SHORTEST:
         return Verdict(False)
     found = [(score(claim, passage), passage) for passage in passages]
     (points, quote), passage = max(found, key=lambda f: f[0][0])
     return Verdict(points >= _learned().strict, passage, quote)
+
+
+def mended(claim: str, quote: str) -> str:
+    """``claim``, or the sentence of the glossary behind it where the claim is a copy with a slip in it."""
+    from rapidfuzz import fuzz
+
+    return quote if fuzz.ratio(claim.lower(), quote.lower()) >= A_SLIP_AWAY else claim
 
 
 def score(claim: str, passage: Passage) -> tuple[float, str]:

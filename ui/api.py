@@ -34,7 +34,7 @@ class Question(BaseModel):
 
 STREAM = """Server-sent events when `Accept` is `text/event-stream`:
 
-* `queued` `{"ahead": n}`: n questions are answered before this one
+* `queued` `{"ahead": n}`: n questions came before this one and are not answered to the end yet
 * `delta` `{"text": …}`: a verified sentence
 * `answer`: the whole answer, as the JSON response has it; always the last
 * `error` `{"error", "kind"}` instead of `answer`, if something failed on the way

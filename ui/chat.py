@@ -185,7 +185,7 @@ class _Chat:
     def _take(self, event: Delta | Answer | Queued, exchanges: list[Exchange], view: View) -> None:
         now = exchanges[-1]
         if isinstance(event, Queued):
-            now.note = text(view.language, "queued", n=event.ahead + 1)
+            now.note = text(view.language, "queued", n=event.ahead + 1) if event.ahead else ""
         elif isinstance(event, Delta):
             now.add(event)
         else:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,11 +23,13 @@ from ui.settings import WebSettings
 log = logging.getLogger("tutor.ui")
 MINUTE = 60.0
 MOST_CLIENTS = 10_000
+SOON = 0.5
+"""Seconds after which a student who has seen nothing is told the place in line."""
 
 
 @dataclass(frozen=True)
 class Queued:
-    """``ahead`` questions are answered before this one."""
+    """``ahead`` questions came before this one and are not answered to the end yet."""
 
     ahead: int
 
@@ -117,7 +119,9 @@ class Desk:
             raise Refused("failed") from error
 
     async def stream(self, question: str, history: Sequence[Turn], client: str) -> AsyncGenerator[Event | Queued, None]:
-        """``Queued`` while others are before, then what ``Tutor.stream`` yields. Closing it stops the model.
+        """``Queued`` while others are before or nothing is said yet, then what ``Tutor.stream`` yields.
+
+        Closing it stops the model.
 
         Raises:
             Refused: the question is empty or too long, or comes too often, or too many wait already.
@@ -128,10 +132,12 @@ class Desk:
         work.listeners += 1
         try:
             while not work.place.done():
-                if (ahead := self._line.index(work) - self._at_once + 1) > 0:
+                if (ahead := self._line.index(work)) >= self._at_once:
                     yield Queued(ahead)
                 await asyncio.wait({work.place}, timeout=1)
             work.start(self._leave)
+            if not await work.heard(SOON):
+                yield Queued(self._line.index(work))
             async for event in work:
                 yield event
         except Exception as error:
@@ -199,6 +205,7 @@ class _Work:
         self._loop = asyncio.get_running_loop()
         self._past: list[Event | Exception | None] = []
         self._readers: list[asyncio.Queue[Event | Exception | None]] = []
+        self._first = asyncio.Event()
         self._stopped = threading.Event()
 
     def start(self, ended: Callable[[_Work], None]) -> None:
@@ -220,7 +227,14 @@ class _Work:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._arrived, item)
 
+    async def heard(self, within: float) -> bool:
+        """Has anything come, at the latest ``within`` seconds from now?"""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._first.wait(), within)
+        return self._first.is_set()
+
     def _arrived(self, item: Event | Exception | None) -> None:
+        self._first.set()
         self._past.append(item)
         for reader in self._readers:
             reader.put_nowait(item)

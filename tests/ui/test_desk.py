@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import SMALL
 from web import Slow, make_tutor
 
+from tutor.tutor import Tutor
 from tutor.types import Answer, Delta
 from ui.desk import Desk, Queued, Refused
 from ui.settings import WebSettings
@@ -49,8 +51,22 @@ def test_every_one_sees_a_word_or_a_place_in_line_within_a_second() -> None:
     seen = ask_all(desk_over(model), [f"Hva er dropout nummer {n}?" for n in range(8)])
     assert all(isinstance(s[-1][1], Answer) and s[0][0] < 1 for s in seen)
     assert all(isinstance(s[0][1], Delta) for s in seen[:2])
-    assert [s[0][1] for s in seen[2:]] == [Queued(n) for n in range(1, 7)]
+    assert [s[0][1] for s in seen[2:]] == [Queued(n) for n in range(2, 8)]
     assert len(model.asked) == 8
+
+
+def test_who_waits_for_the_first_word_is_told_the_place_in_line() -> None:
+    tutor = make_tutor(SMALL, Team(says=SAYS))
+
+    def thoughtful(*asked: Any) -> Any:
+        time.sleep(0.8)
+        yield from Tutor.stream(tutor, *asked)
+
+    desk = Desk(lambda: SimpleNamespace(llm=tutor.llm, stream=thoughtful), WebSettings())  # type: ignore[arg-type,return-value]
+    desk.start()
+    seen = ask_all(desk, ["Hva er dropout?", "Hva er regularisering?"])
+    assert [s[0][1] for s in seen] == [Queued(0), Queued(1)]
+    assert all(s[0][0] < 0.8 and isinstance(s[-1][1], Answer) for s in seen)
 
 
 def test_those_who_ask_the_same_share_one_answer() -> None:
