@@ -25,6 +25,7 @@ from socket import socket
 import psutil
 
 from tutor import language
+from tutor.open import UNDISTURBED
 from tutor.settings import load_settings
 
 TUTOR = (sys.executable, "-m", "tutor.cli")
@@ -130,6 +131,7 @@ def serving(env: dict[str, str]) -> Iterator[Server]:
                 if process.poll() is not None:
                     raise RuntimeError("tutor serve ended before it was ready")
                 time.sleep(0.2)
+            time.sleep(UNDISTURBED)
             while psutil.Process(process.pid).cpu_percent(1.0) > 10:
                 pass
             yield Server(port, process.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from tutor.settings import Settings, load_settings
 if TYPE_CHECKING:
     from tutor.retrieve import GlossaryRetriever
     from tutor.tutor import Tutor
+
+UNDISTURBED = 20.0
+"""Seconds that the server keeps still before it reads ahead: on a small machine the first page comes up meanwhile."""
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done (Norwegian), how much is done, and how much there is."""
@@ -61,18 +65,22 @@ def open_served(settings: Settings, report: Report | None = None) -> Tutor:
     if load:
         load()
     announce(tutor, settings)
-    in_background(lambda: read_ahead(tutor))
+    in_background(lambda: read_ahead(tutor, UNDISTURBED))
     return tutor
 
 
-def read_ahead(tutor: Tutor) -> None:
-    """Let the model read every definition and every contrast while nobody asks, so that no student waits for it."""
+def read_ahead(tutor: Tutor, pause: float = 0.0) -> None:
+    """Let the model read every definition and every contrast while nobody asks, so that no student waits for it.
+
+    It begins after ``pause`` seconds.
+    """
     from tutor import judge, prompt
     from tutor.llm import LlamaCppChat
     from tutor.plan import contrasting, plan_answer
     from tutor.verify import sentences
 
     if isinstance(tutor.llm, LlamaCppChat):
+        time.sleep(pause)
         entries = [e for e in tutor.entries if e.definition]
         pairs = [(e, other) for e in entries for other in entries if e is not other and contrasting(e, other)]
         plans = [plan_answer(prompt.plainly(e.term), [e], _alike) for e in entries]
