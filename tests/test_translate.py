@@ -227,3 +227,7 @@ def test_doctor_tells_how_to_get_nynorsk(missing: None) -> None:
     from tutor.doctor import _nynorsk
 
     assert INSTALL in _nynorsk().value
+
+
+def test_formulas_keep_their_capitals_and_a_mended_word_its_own(pretend: Path) -> None:
+    assert Nynorsk([]).translate("Noder gir tapet $L$ og `Resize()`.") == "Nodar gir tapet $L$ og `Resize()`."

@@ -140,7 +140,7 @@ class LlamaCppChat(BaseChatModel):
         from tutor.engine import Engine
         from tutor.states import States
 
-        states = States(self.states, self.states_mb * 1024**2)
+        states = States(self.states, self.states_mb * 1000**2)
         engine = Engine(self.model_path, self.lora_path, self.n_ctx, self.n_threads, self.students, states)
         llama = engine.llama
         self._template = Jinja2ChatFormatter(template=llama.template, eos_token=llama.eos, bos_token=llama.bos)

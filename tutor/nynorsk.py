@@ -91,8 +91,8 @@ def _translated(sentence: str, kept: re.Pattern[str]) -> str | None:
     hidden: list[str] = []
 
     def hide(match: re.Match[str]) -> str:
-        nynorsk = corrected().get(match[0].lower(), match[0])
-        hidden.append(nynorsk.capitalize() if match[0].istitle() else nynorsk)
+        word = corrected().get(match[0].lower())
+        hidden.append(match[0] if word is None else word[0].upper() + word[1:] if match[0][0].isupper() else word)
         return _stand_in(len(hidden) - 1)
 
     text = _corrected_words().sub(hide, kept.sub(hide, sentence.replace("\0", " ")))
