@@ -167,7 +167,7 @@ def warm(report: Report, quick: bool, home: Path) -> None:
     report.say(
         "Several answers in one batch of the raw loop, no prompts to read, tokens a second together: "
         + ", ".join(f"{n}: {pace:.1f} ({pace / loop[1]:.2f} times one)" for n, pace in loop.items())
-        + ". More than that no number of students can get on this machine.",
+        + ". This is what batching alone can give.",
     )  # fmt: skip
     asked = [c for c in cases if c.kind in ("definition", "comparison", "paraphrase") and c.covered]
     report.table("students at once", "tokens a second together", "against one", "first word, seconds")
