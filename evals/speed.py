@@ -185,7 +185,7 @@ def decoding(llm: LlamaCppChat, messages: list[BaseMessage], repeats: int) -> tu
 
 
 def together(llm: LlamaCppChat, messages: list[BaseMessage], students: int) -> float:
-    """Tokens a second of a bare loop that writes ``students`` answers to the same prompt in one batch: the ceiling."""
+    """Tokens a second of a bare loop that writes ``students`` answers to the same prompt in one batch."""
     return alone(partial(_raw_loop, llm._engine.llama, llm._prompt(messages), students))
 
 
