@@ -199,6 +199,26 @@ def test_interrupted(tutor: Tutor, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "Avbrutt" in capsys.readouterr().err
 
 
+def test_interrupted_in_the_middle_of_a_compiled_library(
+    tutor: Tutor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pydantic-core gives Ctrl-C another name on its way up; an error of our own is still told as it is."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Error building `literal` serializer:\n  KeyboardInterrupt: ")
+
+    monkeypatch.setattr(Tutor, "stream", stop)
+    assert cli.main(["ask", "hva er dropout?"]) == 130
+    assert "Avbrutt" in capsys.readouterr().err
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("en feil i koden")
+
+    monkeypatch.setattr(Tutor, "stream", fail)
+    with pytest.raises(RuntimeError, match="en feil i koden"):
+        cli.main(["ask", "hva er dropout?"])
+
+
 def test_models_list_and_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,6 +86,15 @@ def test_interrupting_index(indexed: Path, new: Path, seconds: float) -> None:
     assert run_tutor(indexed, "index", str(new)).returncode == 0
 
 
+def test_interrupting_at_any_moment(indexed: Path) -> None:
+    """Ctrl-C spread over a whole short command, most of it imports. Before that it is Python that starts."""
+    moments = random.Random(12)
+    for _ in range(KILLS):
+        child = start(indexed, "search", "dropout")
+        time.sleep(moments.uniform(0.5, 1.5))
+        assert_interrupted(child)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 3])
 def test_interrupting_ask(indexed: Path, seconds: float) -> None:
     child = start(indexed, "ask", "hva er dropout?")

@@ -101,6 +101,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"tutor: {_system_error(error)}", file=sys.stderr)
         return 3
+    except Exception as error:
+        if _was_interrupted(error):
+            return _interrupted()
+        raise
+
+
+def _was_interrupted(error: Exception) -> bool:
+    """Whether this is Ctrl-C by another name: pydantic, interrupted in the middle of an import, says SchemaError."""
+    import traceback
+
+    return "KeyboardInterrupt" in "".join(traceback.format_exception(error))
 
 
 def _interrupted() -> int:
