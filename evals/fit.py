@@ -130,10 +130,12 @@ class Source:
         found = []
         for c in self.cases:
             if c.covered and bool(c.history) == talking:
-                rows = self.retriever.evidence(c.question)
-                if talking:
-                    last = conversation.turns_of(c.history)[-1]
-                    rows = conversation.features(self.retriever, c.question, rows, last)
+                turns = conversation.turns_of(c.history)
+                rows = (
+                    conversation.features(self.retriever, c.question, turns)
+                    if turns
+                    else self.retriever.evidence(c.question)
+                )
                 found.append((self.name, c.id, (rows, [self.retriever.position[s] for s in c.relevant])))
         return found
 
@@ -146,23 +148,25 @@ def fit(sources: Sequence[Source]) -> dict[str, Any]:
         found = [r for s in mine for r in s.rows(talking=False)]
         fitted["legs"][taught] = _named(LEGS, _fitted(f"legs, {taught}", found, LEGS, L2_LEGS))
     weights().update(fitted)
-    fitted["follow_up"] = {}
-    for taught, mine in levels.items():
-        found = [r for s in mine for r in s.rows(talking=True)]
-        fitted["follow_up"][taught] = _named(
-            FOLLOW_UP, _fitted(f"follow-ups, {taught}", found, FOLLOW_UP, L2_FOLLOW_UP)
-        )
-    weights().update(fitted)
+    for told in (False, True):  # twice: earlier turns are followed by the weights that there are
+        follow_up = {}
+        for taught, mine in levels.items():
+            found = [r for s in mine for r in s.rows(talking=True)]
+            follow_up[taught] = _named(
+                FOLLOW_UP, _fitted(f"follow-ups, {taught}", found, FOLLOW_UP, L2_FOLLOW_UP, told)
+            )
+        weights()["follow_up"] = fitted["follow_up"] = follow_up
     for taught, mine in levels.items():
         fitted["coverage"][taught], fitted["threshold"][taught] = _fit_coverage(taught, mine)
     return fitted
 
 
 def _fitted(
-    model: str, found: Sequence[tuple[str, str, Rows]], columns: Sequence[str], l2: float
+    model: str, found: Sequence[tuple[str, str, Rows]], columns: Sequence[str], l2: float, told: bool = True
 ) -> NDArray[np.float64]:
     names, data = np.array([n for n, *_ in found]), [rows for *_, rows in found]
-    _tell(model, names, data, folds_of([i for _, i, _ in found]), columns, l2)
+    if told:
+        _tell(model, names, data, folds_of([i for _, i, _ in found]), columns, l2)
     return fit_logit(data, l2)
 
 
@@ -212,9 +216,8 @@ def _fit_coverage(taught: str, sources: Sequence[Source]) -> tuple[dict[str, flo
 
 
 def _coverage(retriever: GlossaryRetriever, case: Case) -> NDArray[np.float32]:
-    evidence = retriever.evidence(case.question)
-    scores = retriever.ranked(case.question, evidence, case.history)
-    return coverage.features(retriever, case.question, evidence, scores, case.history)
+    scores = retriever.ranked(case.question, conversation.turns_of(case.history))
+    return coverage.features(retriever, case.question, scores, case.history)
 
 
 def _named(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from conftest import ORIGINAL, environment, run_tutor, tutor_command
 from langchain_core.retrievers import BaseRetriever
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
+from tutor import conversation
 from tutor.glossary import read_glossary
 from tutor.nynorsk import mode_file
 from tutor.retrieve import GlossaryRetriever
@@ -21,6 +22,7 @@ from tutor.types import Entry, Turn
 
 pytestmark = pytest.mark.real
 
+LIST = "Du kan bruke dropout, weight decay og data augmentation."
 QUESTIONS = [
     ("hva er weight decay?", "nb", "weight-decay"),
     ("Korleis verkar dropout?", "nn", "dropout"),
@@ -142,3 +144,34 @@ def test_a_follow_up_knows_what_was_spoken_of_last(ready: SimpleNamespace) -> No
     assert {h.passage.entry_id for h in found.hits[:2]} == {"bagging", "boosting"}
     assert retriever.search("enklere, takk", said).hits[0].passage.entry_id == "boosting"
     assert retriever.search("hva er dropout?", said).hits[0].passage.entry_id == "dropout"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "question", "right"),
+    [
+        ("hvilke måter er det å regularisere på?", LIST, "ta den første", "dropout"),
+        ("hvilke måter er det å regularisere på?", LIST, "og nummer to?", "weight-decay"),
+        ("what can I do about it?", LIST, "tell me about the last one", "data-augmentation"),
+        (
+            "hva er overfitting og underfitting?",
+            "Overfitting er at modellen pugger.",
+            "og den andre da?",
+            "underfitting",
+        ),
+    ],
+)
+def test_a_follow_up_points_at_what_was_listed(
+    ready: SimpleNamespace, asked: str, answered: str, question: str, right: str
+) -> None:
+    said = [
+        Turn("user", "hva er regularisering?"),
+        Turn("assistant", ready.retriever.entry("regularization").definition),
+    ]
+    said += [Turn("user", asked), Turn("assistant", answered)]
+    assert ready.retriever.search(question, said).hits[0].passage.entry_id == right
+
+
+@pytest.mark.parametrize("question", ["hva er det første man gjør?", "hva mener de andre?", "og den tredje?"])
+def test_a_follow_up_that_points_at_nothing(ready: SimpleNamespace, question: str) -> None:
+    said = [("hva er regularisering?", "Dropout og weight decay.")]
+    assert conversation.pointed_at(ready.retriever, question, said) == []

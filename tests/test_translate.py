@@ -15,7 +15,7 @@ from evals.languages import kept_facts
 from tutor import nynorsk
 from tutor.glossary import read_glossary
 from tutor.language import detect
-from tutor.nynorsk import INSTALL, Nynorsk, mode_file
+from tutor.nynorsk import INSTALL, Nynorsk, mode_file, readings
 from tutor.settings import shipped_glossary
 from tutor.translate import Translator, read_english
 from tutor.tutor import Tutor
@@ -30,9 +30,11 @@ OPENING_NYNORSK = "Dropout slår av tilfeldige nodar i kvart steg av treningen."
 
 
 def use_mode(monkeypatch: pytest.MonkeyPatch, mode: Path | None) -> None:
-    monkeypatch.setattr(nynorsk, "mode_file", lambda: mode)
+    monkeypatch.setattr(nynorsk, "mode_file", lambda *_: mode)
     monkeypatch.setattr("tutor.translate.mode_file", lambda: mode)
     nynorsk._pipe().stop()
+    nynorsk._pipe(nynorsk.BACK).stop()
+    nynorsk.in_bokmaal.cache_clear()
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     mode.write_text("sed -u '" + "; ".join(f"s/{change}/g" for change in changes) + "'")
     use_mode(monkeypatch, mode)
     yield mode
-    nynorsk._pipe().stop()
+    use_mode(monkeypatch, None)
 
 
 @pytest.fixture
@@ -221,6 +223,22 @@ def test_real_apertium_on_the_whole_glossary() -> None:
         took.append(time.perf_counter() - began)
     assert sum(f is None for f in found) <= 0.01 * len(found)
     assert sorted(took)[len(took) // 2] <= 0.05
+
+
+@pytest.mark.real
+@needs_apertium
+def test_a_nynorsk_question_is_searched_for_in_bokmaal_too() -> None:
+    nynorsk.in_bokmaal.cache_clear()
+    assert readings("Korleis lærer modellen seg støyen utanåt?") == [
+        "Korleis lærer modellen seg støyen utanåt?",
+        "Hvordan lærer modellen seg støyen utenat?",
+    ]
+    assert readings("kva er [x] / {y}?")[-1] == "hva er [x] / {y}?"
+    assert readings("hvordan virker dropout?") == ["hvordan virker dropout?"]
+
+
+def test_without_apertium_a_question_is_searched_for_as_it_is(missing: None) -> None:
+    assert readings("Kva er dropout?") == ["Kva er dropout?"]
 
 
 def test_doctor_tells_how_to_get_nynorsk(missing: None) -> None:

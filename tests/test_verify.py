@@ -21,6 +21,7 @@ SPLIT = {
     "Steg:\n1. Først dette.\n2. Så dette.": ["Steg:", "Først dette.", "Så dette."],
     "Fordeler:\n- rask\n* enkel\n\n\nMer": ["Fordeler:", "rask", "enkel", "Mer"],
     "Hun sa «hei.» Så gikk hun.": ["Hun sa «hei.»", "Så gikk hun."],
+    "Ta to. Én er for lite. Økes den?": ["Ta to.", "Én er for lite.", "Økes den?"],
     "(Alt er med.) Ålesund er en by.": ["(Alt er med.)", "Ålesund er en by."],
     "Er det sant? Ja! Kanskje… «Nei.»": ["Er det sant?", "Ja!", "Kanskje…", "«Nei.»"],
     "en linje\nsom fortsetter": ["en linje\nsom fortsetter"],

@@ -14,6 +14,7 @@ from tutor.intents import asking
 from tutor.language import STOPWORDS
 from tutor.lexical import Bm25, grams, stems, words
 from tutor.names import SHORTEST_MISSPELT
+from tutor.nynorsk import readings
 from tutor.types import Turn
 from tutor.weights import vector, weights
 
@@ -51,18 +52,17 @@ def probability(features: Scores, taught: str) -> float:
 def features(
     retriever: GlossaryRetriever,
     question: str,
-    evidence: NDArray[np.float32],
     log_odds: Scores,
     history: Sequence[Turn] = (),
 ) -> Scores:
-    """Shape (len(COVERAGE),). ``evidence`` and ``log_odds``: the retriever's, of each entry."""
+    """Shape (len(COVERAGE),). ``log_odds``: the retriever's, of each entry."""
     from tutor.retrieve import LEGS
 
-    index = retriever.index
+    index, evidence = retriever.index, retriever.evidence(question)
     ordered = np.sort(log_odds)[::-1]
     best = int(np.argmax(log_odds))
     dense = np.sort(evidence[:, LEGS.index("dense")])[::-1]
-    content = [w for w in words(question) if w not in STOPWORDS]
+    content = [w for w in words(readings(question)[-1]) if w not in STOPWORDS]
     tokens, pieces = stems(" ".join(content)), grams(" ".join(content))
     strange = _strangers(index.words, retriever.vocabulary, tokens)
     return np.array(

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from tutor.nynorsk import readings
 from tutor.prompt import table
 from tutor.types import Entry, Retrieval, Turn
 from tutor.weights import weights
@@ -42,7 +43,7 @@ def logit(p: float) -> float:
 
 def log_odds(llm: Any, entry: Entry, question: str, history: Sequence[Turn] = ()) -> float:
     """The model's log-odds that ``entry`` is about what is asked."""
-    asked = [*[t.content for t in history if t.role == "user"][-1:], question]
+    asked = [readings(q)[-1] for q in (*[t.content for t in history if t.role == "user"][-1:], question)]
     yes, no = llm.choose(messages(entry, " … ".join(asked)), (table("judge")["yes"], table("judge")["no"]))
     return float(yes - no)
 

@@ -104,13 +104,22 @@ def named_alone(names: Names, question: str, aside: Set[str]) -> int | None:
     found = names.called(question)
     if found is not None:
         return found
-    matches = [m for m in _matches(names, question) if m.similarity >= SURE]
-    kept = [m for m in matches if not any(_swallows(other, m) for other in matches)]
+    kept = _sure(names, question)
     held = {place for m in kept for place in range(m.first, m.end)}
     said = zip(words(question), stems(question), strict=True)
     rest = [stem for n, (word, stem) in enumerate(said) if n not in held and word not in STOPWORDS]
     owners = {m.owner for m in kept}
     return owners.pop() if len(owners) == 1 and aside >= set(rest) else None
+
+
+def named_in_order(names: Names, text: str) -> list[int]:
+    """The entries that a text names letter for letter, each once, as they come."""
+    return list(dict.fromkeys(m.owner for m in sorted(_sure(names, text, 1.0), key=lambda m: m.first)))
+
+
+def _sure(names: Names, text: str, least: float = SURE) -> list[Match]:
+    matches = [m for m in _matches(names, text) if m.similarity >= least]
+    return [m for m in matches if not any(_swallows(other, m) for other in matches)]
 
 
 def _matches(names: Names, question: str) -> list[Match]:

@@ -1,7 +1,7 @@
-"""Bokmål to nynorsk by Apertium (``apertium`` and ``apertium-nno-nob``), where it is installed.
+"""Bokmål to nynorsk by Apertium (``apertium`` and ``apertium-nno-nob``), where installed; questions, the other way.
 
-Apertium is a pipe of some twenty programs that take a second to start, so one pipe is kept running and
-fed a sentence at a time; a NUL makes every program in it hand on what it holds.
+Apertium is a pipe of some twenty programs that take a second to start, so one pipe each way is kept running
+and fed a sentence at a time; a NUL makes every program in it hand on what it holds.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+from tutor.language import detect
 from tutor.lexical import words
 from tutor.prompt import table
 from tutor.types import Entry
 
 MODE = "nob-nno_e.mode"
 """Infinitives on -e and «vi», as most textbooks have it."""
+BACK = "nno-nob.mode"
+REMEMBERED = 64
+"""Questions whose bokmål is kept."""
 PATIENCE = 5.0
 """Seconds that a sentence may take, the start of the pipe included."""
 INSTALL = "apt install apertium apertium-nno-nob"
@@ -41,11 +45,24 @@ NEGATIONS = frozenset(["ikke", "ikkje", "aldri", "ingen", "inga", "inkje", "inge
 
 
 @cache
-def mode_file() -> Path | None:
-    """The installed mode bokmål to nynorsk, or None."""
+def mode_file(mode: str = MODE) -> Path | None:
+    """The installed mode, bokmål to nynorsk unless told otherwise, or None."""
     program = shutil.which("apertium")
-    path = Path(program).resolve().parents[1] / "share/apertium/modes" / MODE if program else None
+    path = Path(program).resolve().parents[1] / "share/apertium/modes" / mode if program else None
     return path if path and path.is_file() else None
+
+
+def readings(question: str) -> list[str]:
+    """The question, and if it is nynorsk, in bokmål too: glossaries, and what models have read, are mostly bokmål."""
+    bokmaal = in_bokmaal(question) if detect(question) == "nn" else None
+    return [question, bokmaal] if bokmaal else [question]
+
+
+@lru_cache(REMEMBERED)
+def in_bokmaal(text: str) -> str | None:
+    """A student's nynorsk in bokmål, to search with; None without Apertium."""
+    found = _pipe(BACK).send(RESERVED.sub(r"\\\g<0>", text.replace("\0", " ")))
+    return None if found is None else re.sub(r"[*#@]", "", re.sub(r"\\(.)", r"\1", found))
 
 
 class Nynorsk:
@@ -124,22 +141,22 @@ def _stand_in(number: int) -> str:
 
 
 @cache
-def _pipe() -> _Pipe:
-    return _Pipe()
+def _pipe(mode: str = MODE) -> _Pipe:
+    return _Pipe(mode)
 
 
 class _Pipe:
     """One running Apertium; started at the first sentence, and again when it has died."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, mode: str) -> None:
+        self._mode, self._lock = mode, threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def send(self, text: str) -> str | None:
         """What comes out for ``text``, which must be escaped; None when Apertium is missing or does not answer."""
         with self._lock:
             for _ in range(2):
-                self._process = self._process or _start()
+                self._process = self._process or _start(self._mode)
                 if self._process is None:
                     return None
                 found = _exchange(self._process, f"{text}.[][\n]\0".encode())
@@ -157,8 +174,8 @@ class _Pipe:
             process.communicate()
 
 
-def _start() -> subprocess.Popen[bytes] | None:
-    path = mode_file()
+def _start(mode: str) -> subprocess.Popen[bytes] | None:
+    path = mode_file(mode)
     if not path:
         return None
     programs = path.read_text(encoding="utf-8").strip().replace("$1", "-g").replace("$2", "")

@@ -9,7 +9,7 @@ glossary covers the question at all is told by ``tutor/coverage.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -25,6 +25,7 @@ from tutor.intents import intents
 from tutor.learned import log_softmax
 from tutor.lexical import grams, stems
 from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores, named_alone
+from tutor.nynorsk import readings
 from tutor.plan import defining_words, kind_of
 from tutor.store import Store
 from tutor.types import Entry, Hit, Retrieval, Turn
@@ -38,8 +39,8 @@ NAMED = 0.9
 """… or when its name stands in the question, at least so alike."""
 MUCH = 12
 """Questions an entry from which a glossary has taught much."""
-CALLED = 3.0
-"""Log-odds by which an entry leads when its name is all that the question holds, or when it is one of «de to»."""
+REMEMBERED = 64
+"""Texts whose evidence is kept."""
 
 LEGS = (
     "name",
@@ -68,10 +69,9 @@ class GlossaryRetriever(BaseRetriever):
 
     def search(self, question: str, history: Sequence[Turn] = (), k: int = 5) -> Retrieval:
         """The ``k`` best entries and the probability that the glossary covers the question."""
-        evidence = self.evidence(question)
-        log_odds = self.ranked(question, evidence, history)
+        log_odds = self.ranked(question, conversation.turns_of(history))
         order = np.argsort(-log_odds, kind="stable")[:k]
-        confidence = coverage.probability(coverage.features(self, question, evidence, log_odds, history), self.taught)
+        confidence = coverage.probability(coverage.features(self, question, log_odds, history), self.taught)
         share = np.exp(log_softmax(log_odds))
         hits = tuple(Hit(self.index.items[self.first_item[int(n)]], float(share[n])) for n in order)
         return Retrieval(hits, confidence, confidence >= weights()["threshold"][self.taught])
@@ -84,7 +84,7 @@ class GlossaryRetriever(BaseRetriever):
         """A function from sentences to how near each is to ``question`` (cosine)."""
 
         def near(texts: Sequence[str]) -> list[float]:
-            meaning = self.embedder.query_vector(question)
+            meaning = self.embedder.query_vector(readings(question)[-1])
             return [float(self._sentence(text) @ meaning) for text in texts]
 
         return near
@@ -123,8 +123,17 @@ class GlossaryRetriever(BaseRetriever):
         counts = [len(self.relations[n]) for n in range(len(self.index.entries))]
         return tuple(self.index.entries[n].term for n in np.argsort(-np.array(counts), kind="stable")[:3])
 
-    def evidence(self, question: str) -> NDArray[np.float32]:
-        """What each leg says of each entry, shape (entries, len(LEGS))."""
+    @cached_property
+    def evidence(self) -> Callable[[str], NDArray[np.float32]]:
+        """What each leg says of each entry, given a text; a conversation asks for the same ones again."""
+        return lru_cache(REMEMBERED)(self._evidence)
+
+    def _evidence(self, question: str) -> NDArray[np.float32]:
+        """Shape (entries, len(LEGS)); of each figure, the reading of the question that gives most."""
+        best: NDArray[np.float32] = np.maximum.reduce([self._read(text) for text in readings(question)])
+        return best
+
+    def _read(self, question: str) -> NDArray[np.float32]:
         size = len(self.index.entries)
         named, fuzzy, place = name_scores(self.names, question, size)
         by_word = self.index.words.scores(stems(question))
@@ -171,20 +180,12 @@ class GlossaryRetriever(BaseRetriever):
                 taken[row] += 1
         return table
 
-    def ranked(self, question: str, evidence: NDArray[np.float32], history: Sequence[Turn]) -> Scores:
+    def ranked(self, question: str, turns: Sequence[conversation.Spoken] = ()) -> Scores:
         """The score of each entry, (entries,); in a conversation, what was said before counts too."""
-        turns = conversation.turns_of(history)
-        if turns:
-            follow_up = conversation.features(self, question, evidence, turns[-1])
-            scores = follow_up @ vector("follow_up", conversation.FOLLOW_UP, self.taught)
-            highest = scores.max()
-            for place, entry in enumerate(conversation.the_two(self, question, turns)):
-                scores[entry] = highest + CALLED - place / 2
-        else:
-            scores = self.fused(evidence)
+        scores = conversation.scores_of(self, question, turns) if turns else self.fused(self.evidence(question))
         called = self.names.called(question)
         if called is not None:
-            scores[called] = scores.max() + CALLED
+            scores[called] = scores.max() + conversation.CALLED
         return scores
 
     def intents(self, question: str) -> Mapping[str, float]:

@@ -23,7 +23,7 @@ from tutor.lexical import stems, words
 from tutor.types import Passage
 
 BOUNDARY = re.compile(
-    r"(?<=[.!?…])(?P<closing>[»\"')]*)\s+(?=[A-ZÆØÅ0-9«\"'`$(\[-])|\n\s*\n|\n(?=\s*(?:\d+\.|[-*|])\s)"
+    r"(?<=[.!?…])(?P<closing>[»\"')]*)\s+(?=[A-ZÆØÅÉÖÄÜ0-9«\"'`$(\[-])|\n\s*\n|\n(?=\s*(?:\d+\.|[-*|])\s)"
 )
 ABBREVIATION = re.compile(r"(?:\b(?:f\.eks|bl\.a|dvs|osv|ca|nr|jf|mfl|evt|pga|e\.g|i\.e|etc|vs)|^\s*\d+)\.$")
 LIST_NUMBER = re.compile(r"^(?:\d+\.|[-*])\s+")
