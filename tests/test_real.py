@@ -152,21 +152,14 @@ def test_a_follow_up_knows_what_was_spoken_of_last(ready: SimpleNamespace) -> No
         ("hvilke måter er det å regularisere på?", LIST, "ta den første", "dropout"),
         ("hvilke måter er det å regularisere på?", LIST, "og nummer to?", "weight-decay"),
         ("what can I do about it?", LIST, "tell me about the last one", "data-augmentation"),
-        (
-            "hva er overfitting og underfitting?",
-            "Overfitting er at modellen pugger.",
-            "og den andre da?",
-            "underfitting",
-        ),
+        ("hva er bagging og boosting?", "Bagging trener modellene hver for seg.", "og den andre da?", "boosting"),
     ],
 )
 def test_a_follow_up_points_at_what_was_listed(
     ready: SimpleNamespace, asked: str, answered: str, question: str, right: str
 ) -> None:
-    said = [
-        Turn("user", "hva er regularisering?"),
-        Turn("assistant", ready.retriever.entry("regularization").definition),
-    ]
+    before = ready.retriever.entry("regularization").definition
+    said = [Turn("user", "hva er regularisering?"), Turn("assistant", before)]
     said += [Turn("user", asked), Turn("assistant", answered)]
     assert ready.retriever.search(question, said).hits[0].passage.entry_id == right
 
