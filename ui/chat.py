@@ -72,7 +72,8 @@ def make_chat(desk: Desk, up: str, keeps: bool) -> gr.Blocks:
         gr.on(
             [send.click, question.submit],
             chat.ask, [question, turns, language], [*state, question],
-            api_visibility="private", concurrency_limit=None, show_progress="hidden", trigger_mode="once",
+            api_visibility="private", concurrency_limit=None, show_progress="hidden",
+            trigger_mode="always_last",  # sent while an answer is being written, or just ending, it waits its turn
         )  # fmt: skip
         quiet: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
         stop.click(chat.stopped, [turns, language], state, **quiet)

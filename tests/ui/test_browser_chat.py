@@ -104,6 +104,20 @@ def test_stop_and_try_again(visit: Open, site: SimpleNamespace) -> None:
     try_again(page, without="stopped")
 
 
+def test_a_question_sent_while_an_answer_is_being_written_waits_its_turn(visit: Open, site: SimpleNamespace) -> None:
+    """The page is at work a moment longer than the answer looks it, so this is also who asks at once after one."""
+    page = visit()
+    writing(page, site)
+    ask(page, "Hva er regularisering?")
+    page.wait_for_timeout(300)
+    assert page.locator(".turn").count() == 1
+    site.model.says, site.model.pause = SAYS, 0
+    page.click("#stop")
+    assert "regularisering" in answered(page, 2).locator(".said").inner_text().lower()
+    assert text("nb", "stopped") in page.locator(".turn").first.inner_text()
+    assert page.input_value("#question textarea") == ""
+
+
 def test_a_new_conversation_in_the_middle_of_an_answer(visit: Open, site: SimpleNamespace) -> None:
     page = visit()
     writing(page, site)
