@@ -250,7 +250,7 @@ def main() -> None:
     fit_intents(sources[0].retriever).save(learned_intents.FILE)
     learned_intents.intents.cache_clear()
     fitted = fit(sources)
-    WEIGHTS.write_text(json.dumps(fitted, indent=1) + "\n")
+    WEIGHTS.write_text(json.dumps(weights() | fitted, indent=1) + "\n")
 
 
 if __name__ == "__main__":

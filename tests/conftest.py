@@ -116,7 +116,7 @@ class Shelf:
         named = named_alone(Names.of(self.index.entries), question, defining_words())
         return None if named is None or kind_of(question) != "define" else self.index.entries[named]
 
-    def nearness(self, question: str) -> Callable[[Sequence[str]], list[float]]:
+    def nearness(self, question: str, entries: Sequence[Entry]) -> Callable[[Sequence[str]], list[float]]:
         """The share of the question's words that a sentence holds."""
         asked = set(words(question))
         return lambda texts: [len(asked & set(words(t))) / max(1, len(asked)) / 20 for t in texts]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from tutor.lexical import stems
-from tutor.plan import MISTAKE, WHOLE, Near, kind_of, plan_answer
+from tutor.plan import WHOLE, Near, Plan, kind_of, plan_answer
 from tutor.types import Entry, Section
+from tutor.verify import sentences
 
 SLEEP = Entry(
     "sovn",
@@ -16,7 +17,9 @@ SLEEP = Entry(
     (
         Section("", "Søvn er hvile for kroppen."),
         Section("Hvorfor og når", "Mange sover om natten. Uten søvn husker du dårlig. Da blir også humøret verre."),
-        Section(MISTAKE, "Mange tror at hjernen er slått av i søvn. Det er feil. Hjernen rydder i minnene."),
+        Section(
+            "Vanlig misforståelse", "Mange tror at hjernen er slått av i søvn. Det er feil. Hjernen rydder i minnene."
+        ),
     ),
 )
 NAP = Entry(
@@ -33,22 +36,35 @@ def near(question: str) -> Near:
     return shared
 
 
-@pytest.mark.parametrize(
-    ("question", "opening"),
-    [
-        ("hva er søvn?", ["Søvn er hvile for kroppen."]),
-        ("hvorfor husker du dårlig?", ["Uten søvn husker du dårlig.", "Da blir også humøret verre."]),
-        (
-            "er det sant at hjernen rydder?",
-            ["Mange tror at hjernen er slått av i søvn.", "Det er feil.", "Hjernen rydder i minnene."],
-        ),
-    ],
-)
-def test_the_opening_answers_what_is_asked(question: str, opening: list[str]) -> None:
-    plan = plan_answer(question, [SLEEP], near(question))
-    assert [q.text for q in plan.opening] == opening
-    assert all(q.passage in plan.passages for q in plan.opening)
-    assert len(plan.opening) + len(plan.rest) <= WHOLE
+def told(plan: Plan) -> list[str]:
+    return [q.text for q in (*plan.opening, *plan.rest)]
+
+
+def test_what_something_is_opens_with_its_definition() -> None:
+    plan = plan_answer("hva er søvn?", [SLEEP], None)
+    assert [q.text for q in plan.opening] == ["Søvn er hvile for kroppen."]
+
+
+def test_the_nearest_sentence_is_told_first_and_none_without_the_one_it_leans_on() -> None:
+    plan = plan_answer("hvorfor blir humøret verre?", [SLEEP], near("blir humøret verre"))
+    assert told(plan)[:3] == SLEEP.sections[1].text.replace(". ", ".|").split("|")
+    assert {q.passage.section for q in plan.opening} == {"Hvorfor og når"}
+
+
+def test_a_mistake_is_told_from_the_start_and_never_without_what_mends_it() -> None:
+    plan = plan_answer("er det sant at hjernen rydder i minnene?", [SLEEP], near("hjernen rydder i minnene"))
+    assert [q.text for q in plan.opening] == sentences(SLEEP.sections[2].text)
+    for question in ("mange tror hjernen er slått av", "hvorfor husker du dårlig om natten", "er humøret verre?"):
+        found = told(plan_answer(question, [SLEEP], near(question)))
+        assert ("Mange tror at hjernen er slått av i søvn." in found) == ("Det er feil." in found)
+
+
+def test_an_answer_is_five_sentences_at_most_all_from_passages_that_support_them() -> None:
+    steps = " ".join(f"Steg {n} i søvnen er rolig." for n in "abcdefgh")
+    sleep = Entry("sovn", "søvn", (*SLEEP.sections, Section("Hvordan det virker", steps)))
+    plan = plan_answer("hvordan er stegene i søvnen?", [sleep], near("steg i søvnen rolig"))
+    assert len(told(plan)) == WHOLE == len(set(told(plan)))
+    assert all(q.passage in plan.passages and q.text in q.passage.text for q in (*plan.opening, *plan.rest))
 
 
 @pytest.mark.parametrize("question", ["hva er forskjellen på søvn og lur?", "bør jeg velge søvn eller lur?"])
@@ -78,10 +94,3 @@ def test_a_glossary_without_sections_opens_with_its_definition() -> None:
 )
 def test_kinds(question: str, kind: str) -> None:
     assert kind_of(question) == kind
-
-
-def test_how_something_works_is_told_from_the_beginning() -> None:
-    steps = ["Du legger deg.", "Pulsen synker.", "Musklene slappes.", "Du drømmer.", "Drømmen slutter.", "Du våkner."]
-    sleep = Entry("sovn", "søvn", (SLEEP.sections[0], Section("Hvordan det virker", " ".join(steps))))
-    plan = plan_answer("hvordan slutter drømmen?", [sleep], near("slutter drømmen"))
-    assert [q.text for q in plan.opening] == steps[:2]

@@ -112,6 +112,14 @@ def named_alone(names: Names, question: str, aside: Set[str]) -> int | None:
     return owners.pop() if len(owners) == 1 and aside >= set(rest) else None
 
 
+def without(names: Names, question: str, owners: Set[int]) -> str:
+    """What is asked about ``owners``: the question's words but for their names; all of them if no other has meaning."""
+    held = {place for m in _sure(names, question) if m.owner in owners for place in range(m.first, m.end)}
+    tokens = words(question)
+    left = [t for n, t in enumerate(tokens) if n not in held]
+    return " ".join(left if set(left) - STOPWORDS else tokens)
+
+
 def named_in_order(names: Names, text: str) -> list[int]:
     """The entries that a text names letter for letter, each once, as they come."""
     return list(dict.fromkeys(m.owner for m in sorted(_sure(names, text, 1.0), key=lambda m: m.first)))

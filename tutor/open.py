@@ -83,11 +83,11 @@ def read_ahead(tutor: Tutor, pause: float = 0.0) -> None:
         time.sleep(pause)
         entries = [e for e in tutor.entries if e.definition]
         pairs = [(e, other) for e in entries for other in entries if e is not other and contrasting(e, other)]
-        plans = [plan_answer(prompt.plainly(e.term), [e], _alike) for e in entries]
+        plans = [plan_answer(prompt.plainly(e.term), [e], None) for e in entries]
         compared = [plan_answer(prompt.apart(*pair), pair, _alike) for pair in pairs]
         tutor.llm.prepare([judge.messages(entries[0], ""), *map(prompt.messages, plans)] if entries else [])
         tutor.llm.prepare([prompt.messages(p) for p in compared], question=False)
-        tutor.retriever.nearness("")([q for p in plans for s in p.passages for q in sentences(s.text)])
+        tutor.retriever.nearness("", ())([q for p in plans for s in p.passages for q in sentences(s.text)])
 
 
 def _alike(texts: Sequence[str]) -> list[float]:

@@ -1,37 +1,32 @@
 """What an answer is made of: the sentences of the glossary it opens with, and what the model may read.
 
-The opening is the glossary's own, chosen by what is asked for: the section that answers that kind of
-question, and in it the sentence that is nearest to the question.
+The opening is the glossary's own: the definition, or the section that was asked for, or the sentences of the entry
+that answer best (``relevance.py``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from tutor.lexical import stems
 from tutor.prompt import table
+from tutor.relevance import CONTRAST, Near, Place, role_of, scores
 from tutor.types import Entry, Passage
 from tutor.verify import sentences
 
 OPENING = 2
-"""Sentences that an answer opens with …"""
+"""Sentences of a definition that an answer opens with."""
 WHOLE = 5
-"""… and how many it has in all when the model adds too little; the rest is the glossary's own."""
-PREFERRED = 0.1
-"""Cosine by which a sentence of the section that a kind of question asks for is nearer than it is."""
-MISTAKE = "Vanlig misforståelse"
-"""Its first sentence is what is wrong: it is quoted from the start or not at all."""
-CONTRAST = "forskjellen på"
+"""Sentences of the glossary's own that an answer has at most."""
+FROM_THE_START = ("mistake", "example")
+"""Roles of sections that make sense from their first sentence on only: a mistake is told before it is mended."""
 LEANS = re.compile(
     r"(den|det|de|dette|disse|slik|da|derfor|dermed|så|men|og|hvis ikke|i stedet|ellers)\b", re.IGNORECASE
 )
 """A sentence that begins so leans on the one before."""
-
-Near = Callable[[Sequence[str]], Sequence[float]]
-"""How near each sentence is to the question (cosine)."""
 
 
 @dataclass(frozen=True)
@@ -69,47 +64,41 @@ def defining_words() -> frozenset[str]:
     return frozenset(stems(" ".join(table("kinds")["defining"])))
 
 
-def plan_answer(question: str, entries: Sequence[Entry], near: Near) -> Plan:
-    """Choose passages and opening. ``entries``: the right one first, each with text."""
+def plan_answer(question: str, entries: Sequence[Entry], near: Near | None) -> Plan:
+    """Choose passages and opening. ``entries``: the right one first, each with text.
+
+    ``near`` tells how near a sentence is to the question; None where nothing is asked but what the entry is.
+    """
     kind = kind_of(question)
-    titles = next(k["sections"] for k in table("kinds")["kind"] if k["name"] == kind)
     best = passages_of(entries[0])
-    both = kind in ("compare", "choose") and len(entries) > 1
-    if both:
+    if near and kind in ("compare", "choose") and len(entries) > 1:
         opening = _both_sides(kind, entries[:2], near)
-        more = _nearest(kind, [p for e in entries[:2] for p in passages_of(e)], titles, near)
-        quoted = [*opening, *(q for q in more if q not in opening)]
-    elif kind in ("define", "simplify", "example"):
-        wanted = [p for title in titles for p in best if p.section == title] or best[:1]
-        quoted = [q for p in wanted for q in _from(p, 0)]
-        opening = [q for q in quoted if q.passage == wanted[0]][:OPENING]
+        more = _answering(kind, [p for e in entries[:2] for p in passages_of(e)], near)
+        quoted = [*opening, *(q for q in more if q not in opening)][:WHOLE]
+    elif near and kind not in ("simplify", "example"):
+        quoted = _answering(kind, best, near)
+        opening = [q for q in quoted if q.passage == quoted[0].passage]
     else:
-        quoted = _nearest(kind, best, titles, near)
-        first = [q for q in quoted if q.passage == quoted[0].passage]
-        opening = first[: 4 if first[0].passage.section == MISTAKE else OPENING]
+        titles = next(k["sections"] for k in table("kinds")["kind"] if k["name"] == kind)
+        wanted = [p for title in titles for p in best if p.section == title] or best[:1]
+        quoted = [q for p in wanted for q in _from(p, 0)][:WHOLE]
+        opening = [q for q in quoted if q.passage == wanted[0]][:OPENING]
     used = dict.fromkeys(q.passage for q in quoted)
-    passages = dict.fromkeys([best[0], *used, *(p for p in best if p.section != "Eksempel")])
-    return Plan(
-        kind,
-        question,
-        _read(kind, best, opening),
-        tuple(passages),
-        tuple(opening),
-        tuple(quoted[len(opening) : WHOLE]),
-    )
+    passages = dict.fromkeys([best[0], *used, *(p for p in best if role_of(p) != "example")])
+    rest = [q for q in quoted if q not in opening]
+    return Plan(kind, question, _read(best, opening), tuple(passages), tuple(opening), tuple(rest))
 
 
-def _read(kind: str, best: Sequence[Passage], opening: Sequence[Quote]) -> tuple[Passage, ...]:
+def _read(best: Sequence[Passage], opening: Sequence[Quote]) -> tuple[Passage, ...]:
     """What the model reads: a definition first, so that all answers from an entry begin alike, and little else.
 
     A section on how two entries differ tells of both.
     """
     used = list(dict.fromkeys(q.passage for q in opening))
-    contrast = next((p for p in used if p.section.lower().startswith(CONTRAST)), None)
-    if contrast:
-        owner = next((p for p in used if p.entry_id == contrast.entry_id), contrast)
-        return (owner, contrast)
-    simple = [p for p in best if p.section == "Enkelt sagt"] if used == [best[0]] else []
+    contrast = next((p for p in used if role_of(p) == "contrast"), None)
+    if contrast and len({p.entry_id for p in used}) > 1:
+        return (next(p for p in used if p.entry_id == contrast.entry_id), contrast)
+    simple = [p for p in best if role_of(p) == "simply"] if used == [best[0]] else []
     return tuple(dict.fromkeys([best[0], *used, *simple]))
 
 
@@ -123,33 +112,29 @@ def _from(passage: Passage, start: int) -> list[Quote]:
     return [Quote(text, passage) for text in sentences(passage.text)[start:]]
 
 
-def _nearest(kind: str, passages: Sequence[Passage], titles: Sequence[str], near: Near) -> list[Quote]:
-    """The sentence nearest to the question with its neighbours, then the nearest one of another passage with its.
+def _answering(kind: str, passages: Sequence[Passage], near: Near, most: int = WHOLE) -> list[Quote]:
+    """The ``most`` sentences that answer best; those of one passage together and in its order, the best passage first.
 
-    How something works is told from the beginning, and why with all that is said of it if that is not long. Examples
-    are left out.
+    A sentence brings those along that must be told with it; where they do not fit any more, it stays out.
     """
-    places = [(p, n, text) for p in passages if p.section != "Eksempel" for n, text in enumerate(sentences(p.text))]
-    nearness = near([text for *_, text in places])
-    scores = [s + PREFERRED * (p.section in titles) for (p, *_), s in zip(places, nearness, strict=True)]
-    found: list[Quote] = []
-    for place in sorted(range(len(places)), key=lambda n: -scores[n]):
-        passage, start, _ = places[place]
-        if all(q.passage != passage for q in found):
-            whole = sentences(passage.text)
-            short = len(whole) <= WHOLE
-            if kind == "how":
-                start = 0
-            if kind == "why" and short:
-                start = min(start, max(0, len(whole) - OPENING))
-            while start and (passage.section == MISTAKE or LEANS.match(whole[start])):
-                start -= 1
-            found += _from(passage, start)[: WHOLE if whole[0][:1] == "1" else 3]
-            if kind == "why" and short:
-                found += _from(passage, 0)[:start]
-        if len(found) >= WHOLE:
-            break
-    return found
+    places: list[Place] = [(p, n, text) for p in passages for n, text in enumerate(sentences(p.text))]
+    told = scores(kind, places, near)
+    taken: list[int] = []
+    for place in sorted(range(len(places)), key=lambda n: -told[n]):
+        together = [n for n in _thought(places, place) if n not in taken]
+        if len(taken) + len(together) <= most:
+            taken += together
+    in_order = dict.fromkeys(places[n][0] for n in taken)
+    return [Quote(places[n][2], p) for p in in_order for n in sorted(taken) if places[n][0] == p]
+
+
+def _thought(places: Sequence[Place], place: int) -> range:
+    """The places that must be told with this one: what it leans on, and a mistake never without what mends it."""
+    passage, start, end = places[place][0], place, place + 1
+    while places[start][1] and (role_of(passage) in FROM_THE_START or LEANS.match(places[start][2])):
+        start -= 1
+    mended = role_of(passage) == "mistake" and start + 1 < len(places) and places[start + 1][0] == passage
+    return range(start, max(end, start + 2) if mended else end)
 
 
 def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
@@ -158,8 +143,8 @@ def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
     difference = _from(contrasts[0], 0) if contrasts else []
     if kind == "compare":
         return [_from(passages_of(e)[0], 0)[0] for e in pair] + difference[:2]
-    sides = [[p for p in passages_of(e) if p.section == "Hvorfor og når"] or passages_of(e)[:1] for e in pair]
-    return [_nearest(kind, side, (), near)[0] for side in sides] + difference[:1]
+    sides = [[p for p in passages_of(e) if role_of(p) == "why"] or passages_of(e)[:1] for e in pair]
+    return [q for side in sides for q in _answering(kind, side, near, 1)] + difference[:1]
 
 
 def contrasting(entry: Entry, other: Entry) -> list[Passage]:

@@ -24,7 +24,7 @@ from tutor.index import Index
 from tutor.intents import intents
 from tutor.learned import log_softmax
 from tutor.lexical import grams, stems
-from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores, named_alone
+from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores, named_alone, without
 from tutor.nynorsk import readings
 from tutor.plan import defining_words, kind_of
 from tutor.store import Store
@@ -80,11 +80,12 @@ class GlossaryRetriever(BaseRetriever):
         """The entry with this id; KeyError when there is none."""
         return self.index.entries[self.position[slug]]
 
-    def nearness(self, question: str) -> Callable[[Sequence[str]], list[float]]:
-        """A function from sentences to how near each is to ``question`` (cosine)."""
+    def nearness(self, question: str, entries: Sequence[Entry]) -> Callable[[Sequence[str]], list[float]]:
+        """A function from sentences to how near each is to what ``question`` asks about ``entries`` (cosine)."""
 
         def near(texts: Sequence[str]) -> list[float]:
-            meaning = self.embedder.query_vector(readings(question)[-1])
+            owners = {self.position[e.slug] for e in entries}
+            meaning = self.embedder.query_vector(without(self.names, readings(question)[-1], owners))
             return [float(self._sentence(text) @ meaning) for text in texts]
 
         return near

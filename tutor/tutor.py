@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tutor import judge, language, prompt, smalltalk, verify
 from tutor.errors import UsageError
-from tutor.plan import WHOLE, Plan, plan_answer
+from tutor.plan import Plan, plan_answer
+from tutor.relevance import Near
 from tutor.translate import Translator
 from tutor.types import DEFINITION, Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 LONGEST_QUESTION = 2000
 """Characters. A question is a sentence or two; the context window has other uses."""
-SENTENCES = 7
-"""The most that an answer has."""
+SENTENCES = 6
+"""The most that an answer has, so that the model may always add one."""
 
 
 class Tutor:
@@ -80,8 +81,7 @@ class Tutor:
             yield from _short(self._refuse(question, spoken, found), clock)
             return
 
-        put = prompt.plainly(entries[0].term) if self.retriever.only_named(about) == entries[0] else about
-        plan = plan_answer(put, entries, self.retriever.nearness(about))
+        plan = self.plan(about, entries, spoken)
         cited: list[Citation] = []
         withheld: list[str] = []
         shown: list[str] = []
@@ -101,8 +101,6 @@ class Tutor:
                 shown.append(f"{said or sentence} [{marker}]")
                 clock.spoke()
                 yield Delta(("" if len(shown) == 1 else " ") + shown[-1], tuple(c for c in cited if c.marker == marker))
-                if len(shown) == SENTENCES:
-                    break
         more = bool(english) and any(q.text not in self.english for q in plan.opening)
         if note := self.translator.note(spoken, len(left), len(shown), more, history):
             shown.append(note)
@@ -119,14 +117,22 @@ class Tutor:
             clock.timings(usage),
         )
 
-    def _verified(self, plan: Plan, generated: Iterator[str]) -> Iterator[tuple[str, verify.Verdict]]:
-        """The opening, which is the glossary's own, then each new sentence of the model with its verdict.
+    def plan(self, question: str, entries: Sequence[Entry], spoken: str) -> Plan:
+        """What the answer is made of; ``entries``: the right one first, each with text."""
+        if self.retriever.only_named(question) == entries[0]:
+            return plan_answer(prompt.plainly(entries[0].term), entries, None)
+        return plan_answer(question, entries, self.nearness(question, entries, spoken))
 
-        When the model adds too little that stands, the glossary goes on where the opening left off.
-        """
+    def nearness(self, question: str, entries: Sequence[Entry], spoken: str) -> Near:
+        """How near sentences are to what ``question`` asks about ``entries``; English is held against English."""
+        near, english = self.retriever.nearness(question, entries), self.english if spoken == "en" else {}
+        return lambda texts: near([english.get(text, text) for text in texts])
+
+    def _verified(self, plan: Plan, generated: Iterator[str]) -> Iterator[tuple[str, verify.Verdict]]:
+        """The opening, which is the glossary's own, each new sentence of the model with its verdict, and the rest."""
         for quote in plan.opening:
             yield quote.text, verify.Verdict(True, quote.passage, quote.text)
-        quoted = {quote.text for quote in plan.opening}
+        quoted, rest = {quote.text for quote in plan.opening}, {quote.text for quote in plan.rest}
         for sentence in verify.stream_sentences(generated):
             verdict = verify.check(sentence, plan.passages)
             if not verdict.supported:
@@ -134,9 +140,10 @@ class Tutor:
             elif verdict.quote not in quoted:
                 quoted.add(verdict.quote)
                 yield verify.mended(sentence, verdict.quote), verdict
+            if len(quoted | rest) >= SENTENCES:
+                break
         for quote in plan.rest:
-            if quote.text not in quoted and len(quoted) < WHOLE:
-                quoted.add(quote.text)
+            if quote.text not in quoted:
                 yield quote.text, verify.Verdict(True, quote.passage, quote.text)
 
     def _in_english(self, plan: Plan) -> list[tuple[str, verify.Verdict]]:
