@@ -28,7 +28,7 @@ from tutor import relevance
 from tutor.language import detect
 from tutor.lexical import words
 from tutor.open import open_retriever
-from tutor.plan import kind_of, passages_of
+from tutor.plan import kind_of, passages_of, places_of
 from tutor.relevance import Place
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import load_settings, shipped_glossary
@@ -58,7 +58,7 @@ class Case:
 
     @property
     def places(self) -> list[Place]:
-        return [(p, n, text) for p in passages_of(self.entry) for n, text in enumerate(sentences(p.text))]
+        return places_of(passages_of(self.entry))
 
 
 def read_cases(path: Path, retriever: GlossaryRetriever) -> list[Case]:
@@ -68,7 +68,7 @@ def read_cases(path: Path, retriever: GlossaryRetriever) -> list[Case]:
         c: dict[str, Any] = json.loads(line)
         facts = tuple(map(frozenset, c["facts"]))
         case = Case(retriever.entry(c["entry"]), c["kind"], c["language"], c["question"], facts)
-        if gone := frozenset().union(*facts) - {text for *_, text in case.places}:
+        if gone := frozenset().union(*facts) - {t for p in passages_of(case.entry) for t in sentences(p.text)}:
             raise ValueError(f"{c['id']}: {gone}")
         cases.append(case)
     return cases
@@ -100,7 +100,7 @@ def main() -> None:
 
     def fitted(chosen: NDArray[np.bool_]) -> dict[str, float]:
         spread = np.concatenate(tables).std(axis=0) + 1e-9
-        kept = [(tables[n] / spread, right[n]) for n in np.flatnonzero(chosen)]
+        kept = [(tables[n] / spread, right[n]) for n in np.flatnonzero(chosen) if right[n]]
         return {k: round(float(w), 4) for k, w in zip(columns, fit_logit(kept, L2) / spread, strict=True)}
 
     told: list[Sequence[str]] = [()] * len(cases)

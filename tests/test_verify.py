@@ -178,3 +178,4 @@ def test_a_copy_with_a_slip_in_it_gives_way_to_the_glossary() -> None:
     quote = "Trappa har alle trinnene den trenger for å nå andre etasje."
     assert mended("Trappa har alle trinn den trenger for å nå andre etasje.", quote) == quote
     assert mended("Trappa når andre etasje.", quote) == "Trappa når andre etasje."
+    assert mended("For å nå andre etasje.", quote) == quote

@@ -22,11 +22,15 @@ OPENING = 2
 WHOLE = 5
 """Sentences of the glossary's own that an answer has at most."""
 FROM_THE_START = ("mistake", "example")
-"""Roles of sections that make sense from their first sentence on only: a mistake is told before it is mended."""
+"""Roles of sections that make sense from their first sentence on only."""
+BEST = 3
+"""An example that nobody asked for is told only if one of its sentences is among so many best ones."""
 LEANS = re.compile(
-    r"(den|det|de|dette|disse|slik|da|derfor|dermed|så|men|og|hvis ikke|i stedet|ellers)\b", re.IGNORECASE
+    r"(den|det|de|dette|disse|slik|da|derfor|dermed|så|men|og|hvis ikke|i stedet|ellers)\b|\$\$|\|", re.IGNORECASE
 )
-"""A sentence that begins so leans on the one before."""
+"""A sentence that begins so leans on the one before, as a formula and a table do."""
+ENDS = re.compile(r"[.!?…»)]$")
+"""A sentence that ends otherwise goes on in the next: «Tapet er:»."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None) -> P
     kind = kind_of(question)
     best = passages_of(entries[0])
     if near and kind in ("compare", "choose") and len(entries) > 1:
-        opening = _both_sides(kind, entries[:2], near)
+        opening = _both_sides(kind, entries[:2])
         more = _answering(kind, [p for e in entries[:2] for p in passages_of(e)], near)
         quoted = [*opening, *(q for q in more if q not in opening)][:WHOLE]
     elif near and kind not in ("simplify", "example"):
@@ -112,39 +116,47 @@ def _from(passage: Passage, start: int) -> list[Quote]:
     return [Quote(text, passage) for text in sentences(passage.text)[start:]]
 
 
-def _answering(kind: str, passages: Sequence[Passage], near: Near, most: int = WHOLE) -> list[Quote]:
-    """The ``most`` sentences that answer best; those of one passage together and in its order, the best passage first.
+def _answering(kind: str, passages: Sequence[Passage], near: Near) -> list[Quote]:
+    """The ``WHOLE`` sentences that answer best; those of one passage together and in its order, the best passage first.
 
     A sentence brings those along that must be told with it; where they do not fit any more, it stays out.
     """
-    places: list[Place] = [(p, n, text) for p in passages for n, text in enumerate(sentences(p.text))]
+    places = places_of(passages)
     told = scores(kind, places, near)
     taken: list[int] = []
-    for place in sorted(range(len(places)), key=lambda n: -told[n]):
+    for rank, place in enumerate(sorted(range(len(places)), key=lambda n: -told[n])):
+        if rank >= BEST and role_of(places[place][0]) == "example":
+            continue
         together = [n for n in _thought(places, place) if n not in taken]
-        if len(taken) + len(together) <= most:
+        if len(taken) + len(together) <= WHOLE:
             taken += together
     in_order = dict.fromkeys(places[n][0] for n in taken)
     return [Quote(places[n][2], p) for p in in_order for n in sorted(taken) if places[n][0] == p]
 
 
+def places_of(passages: Sequence[Passage]) -> list[Place]:
+    """Every sentence of ``passages``."""
+    return [(p, n, text) for p in passages for n, text in enumerate(sentences(p.text))]
+
+
 def _thought(places: Sequence[Place], place: int) -> range:
-    """The places that must be told with this one: what it leans on, and a mistake never without what mends it."""
-    passage, start, end = places[place][0], place, place + 1
-    while places[start][1] and (role_of(passage) in FROM_THE_START or LEANS.match(places[start][2])):
+    """The places that must be told with this one: what it leans on or goes on in, and what mends a mistake."""
+    role, start, end = role_of(places[place][0]), place, place + 1
+    while places[start][1] and (role in FROM_THE_START or LEANS.match(places[start][2])):
         start -= 1
-    mended = role_of(passage) == "mistake" and start + 1 < len(places) and places[start + 1][0] == passage
-    return range(start, max(end, start + 2) if mended else end)
+    least = start + 2 if role == "mistake" else end
+    while end < len(places) and places[end][1] and (end < least or not ENDS.search(places[end - 1][2])):
+        end += 1
+    return range(start, end)
 
 
-def _both_sides(kind: str, pair: Sequence[Entry], near: Near) -> list[Quote]:
+def _both_sides(kind: str, pair: Sequence[Entry]) -> list[Quote]:
     """A sentence of each entry, its definition or when to use it, and then how they differ."""
     contrasts = [*contrasting(pair[0], pair[1]), *contrasting(pair[1], pair[0])]
     difference = _from(contrasts[0], 0) if contrasts else []
-    if kind == "compare":
-        return [_from(passages_of(e)[0], 0)[0] for e in pair] + difference[:2]
-    sides = [[p for p in passages_of(e) if role_of(p) == "why"] or passages_of(e)[:1] for e in pair]
-    return [q for side in sides for q in _answering(kind, side, near, 1)] + difference[:1]
+    role = "definition" if kind == "compare" else "why"
+    sides = [next((p for p in passages_of(e) if role_of(p) == role), passages_of(e)[0]) for e in pair]
+    return [_from(side, 0)[0] for side in sides] + difference[:2]
 
 
 def contrasting(entry: Entry, other: Entry) -> list[Passage]:

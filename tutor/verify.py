@@ -93,10 +93,11 @@ def check(claim: str, passages: Sequence[Passage]) -> Verdict:
 
 
 def mended(claim: str, quote: str) -> str:
-    """``claim``, or the sentence of the glossary behind it where the claim is a copy with a slip in it."""
+    """``claim``, or the sentence of the glossary behind it where the claim is a copy with a slip in it, or a piece."""
     from rapidfuzz import fuzz
 
-    return quote if fuzz.ratio(claim.lower(), quote.lower()) >= A_SLIP_AWAY else claim
+    alike = fuzz.ratio(claim.lower(), quote.lower()) >= A_SLIP_AWAY
+    return quote if alike or claim.lower().rstrip(".!? ") in quote.lower() else claim
 
 
 def score(claim: str, passage: Passage) -> tuple[float, str]:
