@@ -67,6 +67,12 @@ def test_an_answer_is_five_sentences_at_most_all_from_passages_that_support_them
     assert all(q.passage in plan.passages and q.text in q.passage.text for q in (*plan.opening, *plan.rest))
 
 
+def test_a_long_table_is_told_from_its_beginning() -> None:
+    rows = [f"| fase {n} | søvn |" for n in "abcdefg"]
+    plan = plan_answer("hvordan er fase g?", [Entry("sovn", "søvn", (Section("", "\n\n".join(rows)),))], near("fase g"))
+    assert told(plan) == rows[:WHOLE]
+
+
 @pytest.mark.parametrize("question", ["hva er forskjellen på søvn og lur?", "bør jeg velge søvn eller lur?"])
 def test_a_comparison_speaks_of_both(question: str) -> None:
     plan = plan_answer(question, [SLEEP, NAP], near(question))

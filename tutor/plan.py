@@ -130,6 +130,7 @@ def _answering(kind: str, passages: Sequence[Passage], near: Near) -> list[Quote
         together = [n for n in _thought(places, place) if n not in taken]
         if len(taken) + len(together) <= WHOLE:
             taken += together
+    taken = taken or list(range(min(WHOLE, len(places))))  # a table of many rows, and nothing else
     in_order = dict.fromkeys(places[n][0] for n in taken)
     return [Quote(places[n][2], p) for p in in_order for n in sorted(taken) if places[n][0] == p]
 
