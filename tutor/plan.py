@@ -73,7 +73,7 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None) -> P
 
     ``near`` tells how near a sentence is to the question; None where nothing is asked but what the entry is.
     """
-    kind = kind_of(question)
+    kind = kind_of(question) if near else "define"
     best = passages_of(entries[0])
     if near and kind in ("compare", "choose") and len(entries) > 1:
         opening = _both_sides(kind, entries[:2])
