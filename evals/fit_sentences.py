@@ -123,8 +123,10 @@ def using(fitted: dict[str, float]) -> Iterator[None]:
     """The tutor with these weights."""
     before = weights().get("sentences")
     weights()["sentences"] = fitted
-    yield
-    weights()["sentences"] = before
+    try:
+        yield
+    finally:
+        weights()["sentences"] = before
 
 
 def opened(glossary: Path) -> Tutor:

@@ -43,7 +43,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Plan:
-    """The answer begins with ``opening``, the model goes on, and where it adds little, ``rest`` follows.
+    """The answer begins with ``opening``, the model goes on, and ``rest`` follows.
 
     ``asked`` is the question as it is put to the model, which reads the passages ``read``; its sentences are
     held against all ``passages``.
