@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from tiny import tiny_model
 from tutor.engine import Text
 from tutor.errors import ModelError
 from tutor.llm import LlamaCppChat
-from tutor.states import States, keys, piece_ends
+from tutor.states import AHEAD, States, keys, piece_ends
 
 PARTS = [f"Del {n}: {'dette er en kilde om nummer ' * 3}{n}." for n in range(6)]
 
@@ -144,6 +145,19 @@ def test_sources_alone_can_be_prepared(make: Make, tmp_path: Path) -> None:
     sources = len(model._prompt(asked((0, 1), "§"))) - len(model._prompt(asked((), "§")))
     assert answered(model, other)[1] >= sources
     assert len(list(tmp_path.glob("*.kv"))) == len(piece_ends(model._prompt(other), model._engine.blank, 64)) - 2
+
+
+def test_what_is_prepared_takes_the_place_of_what_nobody_uses_any_more(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "old.kv").write_bytes(bytes(200_000))
+    os.utime(tmp_path / "old.kv", (1, 1))
+    model = make(states=tmp_path)
+    model.load()
+    model._engine.states = States(tmp_path, 200_000)
+    model.prepare(QUESTIONS)
+    _wait(model)
+    sizes = [f.stat().st_size for f in tmp_path.iterdir()]
+    assert not (tmp_path / "old.kv").exists()
+    assert 0.9 * AHEAD < sum(sizes) / 200_000 < AHEAD + max(sizes) / 200_000
 
 
 def test_what_a_student_asks_is_not_kept(make: Make, tmp_path: Path) -> None:

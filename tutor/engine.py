@@ -172,7 +172,7 @@ class Engine:
                 self._writing.append(self._begin(job, free.pop(0)))
         while self._later and not self._writing:
             ready = self._begin(Job(self._later.popleft(), max_tokens=0), 0)
-            if not self.states.full and not all(self.states.has(n) for n in ready.names[:-1]):
+            if self.states.ahead(ready.names[:-1]) and not all(self.states.has(n) for n in ready.names[:-1]):
                 self._writing.append(ready)
 
     def _begin(self, job: Job, sequence: int) -> _Writing:

@@ -70,9 +70,9 @@ def open_served(settings: Settings, report: Report | None = None) -> Tutor:
 
 
 def read_ahead(tutor: Tutor, pause: float = 0.0) -> None:
-    """Let the model read every definition and every contrast while nobody asks, so that no student waits for it.
+    """Let the model read while nobody asks, so that no student waits for it; begin after ``pause`` seconds.
 
-    It begins after ``pause`` seconds.
+    First every definition with its question, then the definitions for the second look, then every contrast.
     """
     from tutor import judge, prompt
     from tutor.llm import LlamaCppChat
@@ -85,7 +85,8 @@ def read_ahead(tutor: Tutor, pause: float = 0.0) -> None:
         pairs = [(e, other) for e in entries for other in entries if e is not other and contrasting(e, other)]
         plans = [plan_answer(prompt.plainly(e.term), [e], None) for e in entries]
         compared = [plan_answer(prompt.apart(*pair), pair, _alike) for pair in pairs]
-        tutor.llm.prepare([judge.messages(entries[0], ""), *map(prompt.messages, plans)] if entries else [])
+        tutor.llm.prepare([prompt.messages(p) for p in plans])
+        tutor.llm.prepare([judge.messages(e, "") for e in entries], question=False)
         tutor.llm.prepare([prompt.messages(p) for p in compared], question=False)
         tutor.retriever.nearness("", ())([q for p in plans for s in p.passages for q in sentences(s.text)])
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tutor.lexical import stems
-from tutor.prompt import table
+from tutor.prompt import plainly, table
 from tutor.relevance import CONTRAST, Near, Place, role_of, scores
 from tutor.types import Entry, Passage
 from tutor.verify import sentences
@@ -82,6 +82,9 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None) -> P
     elif near and kind not in ("simplify", "example"):
         quoted = _answering(kind, best, near)
         opening = [q for q in quoted if q.passage == quoted[0].passage]
+        defining = _from(best[0], 0)[:OPENING]
+        if kind == "define" and opening[: len(defining)] == defining:  # the model has read this, in plain words
+            question, opening = plainly(entries[0].term), defining
     else:
         titles = next(k["sections"] for k in table("kinds")["kind"] if k["name"] == kind)
         wanted = [p for title in titles for p in best if p.section == title] or best[:1]
@@ -90,20 +93,18 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None) -> P
     used = dict.fromkeys(q.passage for q in quoted)
     passages = dict.fromkeys([best[0], *used, *(p for p in best if role_of(p) != "example")])
     rest = [q for q in quoted if q not in opening]
-    return Plan(kind, question, _read(best, opening), tuple(passages), tuple(opening), tuple(rest))
+    return Plan(kind, question, _read(entries, opening), tuple(passages), tuple(opening), tuple(rest))
 
 
-def _read(best: Sequence[Passage], opening: Sequence[Quote]) -> tuple[Passage, ...]:
-    """What the model reads: a definition first, so that all answers from an entry begin alike, and little else.
+def _read(entries: Sequence[Entry], opening: Sequence[Quote]) -> tuple[Passage, ...]:
+    """What the model reads: a definition first, so that all answers from an entry begin alike, and where it goes on.
 
     A section on how two entries differ tells of both.
     """
     used = list(dict.fromkeys(q.passage for q in opening))
-    contrast = next((p for p in used if role_of(p) == "contrast"), None)
-    if contrast and len({p.entry_id for p in used}) > 1:
-        return (next(p for p in used if p.entry_id == contrast.entry_id), contrast)
-    simple = [p for p in best if role_of(p) == "simply"] if used == [best[0]] else []
-    return tuple(dict.fromkeys([best[0], *used, *simple]))
+    contrast = [p for p in used if role_of(p) == "contrast"][:1]
+    about = next((e for e in entries if contrast and e.slug == contrast[0].entry_id), entries[0])
+    return tuple(dict.fromkeys([passages_of(about)[0], *(contrast or used)]))
 
 
 def passages_of(entry: Entry) -> list[Passage]:

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 MEMORY = 256 * 1024**2
 """Bytes of pieces held in memory. A token of the default model takes 28 kB."""
+AHEAD = 0.95
+"""The share of the disk for what nobody has asked for yet; the rest is left to what students ask for."""
 SHORTEST = 16
 """Tokens of the shortest piece that ends at a blank line."""
 
@@ -134,16 +136,22 @@ class States:
         self._lock = threading.Lock()
         self._files: OrderedDict[str, int] = OrderedDict()
         """Bytes of each file, the one that was used longest ago first."""
+        self._ahead: set[str] = set()
         if self._folder:
             with suppress(OSError):
                 self._folder.mkdir(parents=True, exist_ok=True)
                 found = sorted((f.stat().st_mtime, f.stem, f.stat().st_size) for f in self._folder.glob("*.kv"))
                 self._files.update((name, size) for _, name, size in found)
 
-    @property
-    def full(self) -> bool:
-        """Is there no room on disk for another piece?"""
-        return not self._folder or sum(self._files.values()) + 4 * 1024**2 > self._limit
+    def ahead(self, keys: Sequence[str]) -> bool:
+        """Is there room on disk for pieces that nobody has asked for yet? What is there of them counts as used now.
+
+        So what an earlier glossary or version left gives way to them, being used longest ago.
+        """
+        self.used(keys)
+        self._ahead.update(keys)
+        taken = sum(self._files.get(key, 0) for key in self._ahead)
+        return self._folder is not None and taken < AHEAD * self._limit
 
     def has(self, key: str) -> bool:
         """Is the piece here?"""
