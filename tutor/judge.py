@@ -13,6 +13,7 @@ from typing import Any
 from tutor.nynorsk import readings
 from tutor.prompt import table
 from tutor.types import Entry, Retrieval, Turn
+from tutor.verify import sentences
 from tutor.weights import weights
 
 
@@ -49,12 +50,12 @@ def log_odds(llm: Any, entry: Entry, question: str, history: Sequence[Turn] = ()
 
 
 def messages(entry: Entry, question: str) -> list[Any]:
-    """The chat that ends where the model is to say yes or no."""
+    """The chat that ends where the model is to say yes or no. Of the entry it reads the first sentence."""
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-    words = table("judge")
+    words, told = table("judge"), f"{entry.term}: {''.join(sentences(entry.definition)[:1])}"
     chat: list[Any] = [SystemMessage(words["system"].strip())]
-    for example in [*words["example"], {"entry": f"{entry.term}: {entry.definition}", "question": question}]:
+    for example in [*words["example"], {"entry": told, "question": question}]:
         chat.append(HumanMessage(words["turn"].strip().format(**example)))
         if "answer" in example:
             chat.append(AIMessage(example["answer"]))
