@@ -96,7 +96,8 @@ def cold(report: Report, repeats: int, env: dict[str, str]) -> None:
 
 def warm(report: Report, quick: bool, home: Path) -> None:
     """One process, loaded once, its states in a folder of their own."""
-    from tutor.open import open_retriever, read_ahead
+    from tutor.ahead import read_ahead
+    from tutor.open import open_retriever
     from tutor.settings import load_settings
     from tutor.tutor import Tutor
 

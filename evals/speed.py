@@ -23,6 +23,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from evals.cases import Case, shipped
 from evals.plain import Plain
+from tutor.ahead import read_on
 from tutor.llama import Llama, Sampler
 from tutor.llm import LlamaCppChat
 from tutor.tutor import Tutor
@@ -32,6 +33,8 @@ from tutor.verify import stream_sentences
 Made = TypeVar("Made")
 DECODED = 64
 """Tokens per measurement of the decode loops."""
+READING = 10.0
+"""Seconds that a student reads an answer before the next question, in the benchmark."""
 
 
 class Watched:
@@ -152,13 +155,17 @@ def plainly(plain: Plain, case: Case, seen: Seen, to_the_end: bool) -> None:
 
 
 def side_by_side(tutor: Tutor, model: Watched, plain: Plain, cases: Sequence[Case]) -> tuple[Seen, Seen]:
-    """Both on every case, after the tutor was asked what the history says was asked."""
+    """Both on every case, after the tutor was asked what the history says was asked.
+
+    Between two turns a student reads, at most ``READING`` seconds, and the model reads on as it does in a server.
+    """
     mine, theirs = Seen(), Seen()
     for case in cases:
         said: tuple[Turn, ...] = ()
         for turn in case.history:
             if turn.role == "user":
-                tutor.ask(turn.content, said)
+                read_on(tutor, tutor.ask(turn.content, said))
+                _until(lambda: model.llm._engine.idle, READING)
             said = (*said, turn)
         before = len(mine.token)
         ours(tutor, model, case, mine)

@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from tiny import tiny_model
 
-from tutor.engine import Text
+from tutor.engine import Text, fronts
 from tutor.errors import ModelError
 from tutor.llm import LlamaCppChat
 from tutor.states import AHEAD, States, keys, piece_ends
@@ -158,6 +158,26 @@ def test_what_is_prepared_takes_the_place_of_what_nobody_uses_any_more(make: Mak
     sizes = [f.stat().st_size for f in tmp_path.iterdir()]
     assert not (tmp_path / "old.kv").exists()
     assert 0.9 * AHEAD < sum(sizes) / 200_000 < AHEAD + max(sizes) / 200_000
+
+
+def test_what_is_wanted_soon_goes_first_and_leaves_the_disk_alone(make: Make, tmp_path: Path) -> None:
+    model = make(states=tmp_path)
+    model.load()
+    read: list[str] = []
+    states = model._engine.states
+    put = states.put
+    states.put = lambda key, content, on_disk=True: (
+        read.append("disk" if on_disk else "memory"),
+        put(key, content, on_disk),
+    )[1]
+    with model._engine._lock:  # nothing is begun before both are in line
+        model._engine._later.extend(fronts(model._engine, [model._prompt(QUESTIONS[5])]))
+        model._engine._soon.extend([model._prompt(QUESTIONS[12])])
+        model._engine._work()
+    _wait(model)
+    assert read == sorted(read, reverse=True) and set(read) == {"memory", "disk"}
+    known = len(model._prompt(QUESTIONS[12])) - 1
+    assert answered(model, QUESTIONS[12])[1] == known > answered(make(states=tmp_path), QUESTIONS[12])[1]
 
 
 def test_what_a_student_asks_is_not_kept(make: Make, tmp_path: Path) -> None:

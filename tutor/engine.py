@@ -6,7 +6,7 @@ import codecs
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,9 @@ from queue import SimpleQueue
 
 from tutor.llama import PIECE, Llama, Sampler, build
 from tutor.states import Layout, States, keys, piece_ends
+
+MOST_SOON = 24
+"""Prompts that wait to be read for what students may ask next; older ones are dropped."""
 
 
 @dataclass(eq=False)
@@ -81,6 +84,8 @@ class _Writing:
 
     def __init__(self, job: Job, sequence: int, ends: list[int], names: list[str], kept: int) -> None:
         self.job, self.sequence, self.ends, self.names = job, sequence, ends, names
+        self.soon = False
+        """Was it prepared for what a student may ask next? Then it is kept in memory only."""
         self.kept = kept
         """Pieces of the prompt that are kept for others."""
         self.done = 0
@@ -112,6 +117,7 @@ class Engine:
         self._blanks: dict[int, bool] = {}
         self._waiting: deque[Job] = deque()
         self._later: deque[list[int]] = deque()
+        self._soon: deque[list[int]] = deque(maxlen=MOST_SOON)
         self._writing: list[_Writing] = []
         self._lock = threading.Lock()
         self._owner: threading.Thread | None = None
@@ -123,10 +129,16 @@ class Engine:
             self._work()
         return job
 
-    def prepare(self, tokens: list[int]) -> None:
-        """Evaluate the front of a prompt when nobody waits, and keep its state while the disk has room."""
+    def prepare(self, fronts: Sequence[list[int]], soon: bool = False) -> None:
+        """Evaluate fronts of prompts when nobody waits, and keep their states while the disk has room.
+
+        Those wanted ``soon`` go before all others, the newest first, and are kept in memory only.
+        """
         with self._lock:
-            self._later.append(tokens)
+            if soon:
+                self._soon.extend(reversed(fronts))
+            else:
+                self._later.extend(fronts)
             self._work()
 
     @property
@@ -163,16 +175,21 @@ class Engine:
     def _take_in(self) -> None:
         """Give waiting jobs a sequence; when there are none, prepare. A preparation gives way to any job."""
         for writing in [w for w in self._writing if self._waiting and not w.job.max_tokens]:
-            self._later.appendleft(writing.job.tokens)
+            if writing.soon:
+                self._soon.append(writing.job.tokens)
+            else:
+                self._later.appendleft(writing.job.tokens)
             self._writing.remove(writing)
         free = sorted(set(range(self.sequences)) - {w.sequence for w in self._writing})
         while free and self._waiting:
             job = self._waiting.popleft()
             if not job.cancelled:
                 self._writing.append(self._begin(job, free.pop(0)))
-        while self._later and not self._writing:
-            ready = self._begin(Job(self._later.popleft(), max_tokens=0), 0)
-            if self.states.ahead(ready.names[:-1]) and not all(self.states.has(n) for n in ready.names[:-1]):
+        while (self._soon or self._later) and not self._writing:
+            soon = bool(self._soon)
+            ready = self._begin(Job(self._soon.pop() if soon else self._later.popleft(), max_tokens=0), 0)
+            ready.soon, names = soon, ready.names[:-1]
+            if (soon or self.states.ahead(names)) and not all(self.states.has(n) for n in names):
                 self._writing.append(ready)
 
     def _begin(self, job: Job, sequence: int) -> _Writing:
@@ -255,7 +272,7 @@ class Engine:
             return
         state, starts = self.llama.state(w.sequence)[4 * w.sequence :], [0, *w.ends]
         for n in reversed(new):
-            self.states.put(w.names[n], self._layout.cut(state, starts[n], w.ends[n], w.done))
+            self.states.put(w.names[n], self._layout.cut(state, starts[n], w.ends[n], w.done), on_disk=not w.soon)
 
     def blank(self, token: int) -> bool:
         """Does ``token`` end with a blank line?"""

@@ -151,10 +151,11 @@ class LlamaCppChat(BaseChatModel):
         self.load()
         return len(self._engine.llama.tokenize(text, special=False))
 
-    def prepare(self, conversations: Sequence[list[BaseMessage]], question: bool = True) -> None:
+    def prepare(self, conversations: Sequence[list[BaseMessage]], question: bool = True, soon: bool = False) -> None:
         """Evaluate ``conversations`` when the model is idle: the beginning of each first.
 
-        Without ``question``, as far as the last blank line, after which the question stands.
+        Without ``question``, as far as the last blank line, after which the question stands. What is wanted ``soon``
+        goes before the rest, one after the other, and is kept in memory only.
         """
         from tutor.engine import fronts
 
@@ -163,8 +164,7 @@ class LlamaCppChat(BaseChatModel):
         if not question:
             blanks = [[n for n, token in enumerate(p) if self._engine.blank(token)] for p in prompts]
             prompts = [p[: found[-1] + 2] for p, found in zip(prompts, blanks, strict=True) if found]
-        for front in fronts(self._engine, prompts):
-            self._engine.prepare(front)
+        self._engine.prepare(prompts if soon else fronts(self._engine, prompts), soon)
 
     def choose(self, messages: list[BaseMessage], options: Sequence[str]) -> tuple[float, ...]:
         """The logits of ``options``, by the first token of each, as the beginning of the answer."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +57,7 @@ def open_served(settings: Settings, report: Report | None = None) -> Tutor:
     Raises:
         TutorError: as ``open_tutor``; the language model is loaded when this returns.
     """
+    from tutor.ahead import read_ahead
     from tutor.remote import announce
 
     tutor = open_tutor(settings, report, settings.students)
@@ -67,32 +67,6 @@ def open_served(settings: Settings, report: Report | None = None) -> Tutor:
     announce(tutor, settings)
     in_background(lambda: read_ahead(tutor, UNDISTURBED))
     return tutor
-
-
-def read_ahead(tutor: Tutor, pause: float = 0.0) -> None:
-    """Let the model read while nobody asks, so that no student waits for it; begin after ``pause`` seconds.
-
-    First every definition with its question, then the definitions for the second look, then every contrast.
-    """
-    from tutor import judge, prompt
-    from tutor.llm import LlamaCppChat
-    from tutor.plan import contrasting, plan_answer
-    from tutor.verify import sentences
-
-    if isinstance(tutor.llm, LlamaCppChat):
-        time.sleep(pause)
-        entries = [e for e in tutor.entries if e.definition]
-        pairs = [(e, other) for e in entries for other in entries if e is not other and contrasting(e, other)]
-        plans = [plan_answer(prompt.plainly(e.term), [e], None) for e in entries]
-        compared = [plan_answer(prompt.apart(*pair), pair, _alike) for pair in pairs]
-        tutor.llm.prepare([prompt.messages(p) for p in plans])
-        tutor.llm.prepare([judge.messages(e, "") for e in entries], question=False)
-        tutor.llm.prepare([prompt.messages(p) for p in compared], question=False)
-        tutor.retriever.nearness("", ())([q for p in plans for s in p.passages for q in sentences(s.text)])
-
-
-def _alike(texts: Sequence[str]) -> list[float]:
-    return [0.0] * len(texts)
 
 
 def open_llm(settings: Settings, report: Report | None = None, students: int = 1) -> Any:

@@ -178,11 +178,11 @@ class States:
                 with suppress(OSError):
                     os.utime(self._path(key))
 
-    def put(self, key: str, content: Bytes) -> None:
-        """Keep a piece."""
+    def put(self, key: str, content: Bytes, on_disk: bool = True) -> None:
+        """Keep a piece in memory, and ``on_disk`` if there is a folder."""
         with self._lock:
             self._hold(key, content)
-            if self._folder and key not in self._files:
+            if on_disk and self._folder and key not in self._files:
                 self._write(key, content)
 
     def _hold(self, key: str, content: Bytes) -> None:

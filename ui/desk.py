@@ -14,10 +14,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+from tutor.ahead import read_on
+from tutor.open import in_background
 from tutor.tutor import Tutor
-from tutor.types import Event, Turn
+from tutor.types import Answer, Event, Turn
 from ui.settings import WebSettings
 
 log = logging.getLogger("tutor.ui")
@@ -246,6 +249,8 @@ class _Work:
                     if self._stopped.is_set():
                         return
                     self._put(event)
+                    if isinstance(event, Answer):
+                        in_background(partial(read_on, self._tutor, event))
         except Exception as error:
             self._put(error)
         finally:

@@ -69,6 +69,25 @@ def test_who_waits_for_the_first_word_is_told_the_place_in_line() -> None:
     assert all(s[0][0] < 0.8 and isinstance(s[-1][1], Answer) for s in seen)
 
 
+def test_the_model_reads_on_in_the_entry_while_the_student_reads() -> None:
+    class Reader(Slow):
+        read: list[str] = []  # noqa: RUF012 -- a pydantic field, copied for each
+
+        def prepare(self, conversations: Any, question: bool, soon: bool) -> None:
+            assert soon and not question
+            self.read.extend(c[1].text for c in conversations)
+
+    model = Reader(says=SAYS)
+    tutor = make_tutor(SMALL, model)
+    ask_all(desk_over(model), ["Hva er dropout?"])
+    others = [s.text for s in tutor.retriever.entry("dropout").sections[1:]]
+    end = time.monotonic() + 5
+    while len(model.read) < len(others) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(model.read) == len(others) > 1
+    assert all(text in read for text, read in zip(others, model.read, strict=True))
+
+
 def test_those_who_ask_the_same_share_one_answer() -> None:
     model = Slow(says=SAYS, pause=0.02)
     seen = ask_all(desk_over(model), ["Hva er dropout?"] * 6 + ["Hva er regularisering?"])
