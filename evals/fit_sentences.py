@@ -148,7 +148,7 @@ def nearest(tutor: Tutor, case: Case, most: int = 5) -> list[str]:
 
 
 def show(title: str, cases: Sequence[Case], told: Sequence[Sequence[str]]) -> None:
-    """Shares of the facts that are given, in all and by kind and language."""
+    """Shares of the facts that are given, in all and by kind and language, and how soon the first one comes."""
     shares: dict[str, list[float]] = defaultdict(list)
     for case, texts in zip(cases, told, strict=True):
         each = [float(bool(fact & set(texts))) for fact in case.facts]
@@ -156,6 +156,9 @@ def show(title: str, cases: Sequence[Case], told: Sequence[Sequence[str]]) -> No
             shares[part] += each
     length = np.mean([len(t) for t in told]), np.mean([sum(len(words(s)) for s in t) for t in told])
     print(f"{title}: {len(cases)} questions; {length[0]:.1f} sentences, {length[1]:.0f} words")
+    facts = [frozenset().union(*case.facts) for case in cases]
+    soon = [np.mean([bool(f & set(texts[:n])) for f, texts in zip(facts, told, strict=True)]) for n in (1, 2)]
+    print(f"    a fact in the first sentence {soon[0]:.3f}, in the first two {soon[1]:.3f}")
     print("   ", ", ".join(f"{part} {np.mean(each):.3f} of {len(each)}" for part, each in shares.items()))
 
 

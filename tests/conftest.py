@@ -22,11 +22,11 @@ from pydantic import PrivateAttr
 
 from tutor.embed import Embedder
 from tutor.glossary import read_glossary
-from tutor.index import Index, build_index, items_of, load_index
+from tutor.index import COLLECTION, DETAILS, Index, build_index, items_of, load_index
 from tutor.lexical import grams, words
 from tutor.models import DEFAULT_LLM, model_path
 from tutor.names import Names, named_alone
-from tutor.plan import defining_words, kind_of
+from tutor.plan import defining_words, general_words, kind_of
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings, default_home
 from tutor.store import Store
@@ -116,6 +116,9 @@ class Shelf:
         named = named_alone(Names.of(self.index.entries), question, defining_words())
         return None if named is None or kind_of(question) != "define" else self.index.entries[named]
 
+    def in_general(self, question: str) -> bool:
+        return named_alone(Names.of(self.index.entries), question, general_words()) is not None
+
     def nearness(self, question: str, entries: Sequence[Entry]) -> Callable[[Sequence[str]], list[float]]:
         """The share of the question's words that a sentence holds."""
         asked = set(words(question))
@@ -151,18 +154,21 @@ class ToyEmbedder(Embedder):
 class ToyStore(Store):
     """Brute force over a table that ``write_toy_store`` saved."""
 
-    def __init__(self, folder: Path) -> None:
-        self.vectors = np.load(folder / "vectors.npy")
+    def __init__(self, folder: Path, collection: str = COLLECTION) -> None:
+        self.table = np.load(folder / f"{collection}.npy")
 
     def nearest(self, vector: Sequence[float], k: int) -> list[tuple[int, float]]:
-        near = self.vectors @ np.array(vector)
+        near = self.table @ np.array(vector)
         return [(int(i), float(near[i])) for i in np.argsort(-near, kind="stable")[:k]]
+
+    def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
+        return self.table[list(numbers)]
 
 
 def write_toy_store(folder: Path, url: str, collection: str, embedder: Any, texts: Any, progress: Any = None) -> Any:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     vectors = np.array(embedder.embed_documents(texts), np.float32)
-    np.save(folder / "vectors.npy", vectors)
+    np.save(folder / f"{collection}.npy", vectors)
     return vectors
 
 
@@ -180,7 +186,8 @@ def index(tmp_path: Path, toy_store: None) -> Index:
 
 @pytest.fixture
 def retriever(index: Index) -> GlossaryRetriever:
-    return GlossaryRetriever(index=index, store=ToyStore(index.folder / "chroma"), embedder=ToyEmbedder())
+    store, details = (ToyStore(index.folder / "chroma", name) for name in (COLLECTION, COLLECTION + DETAILS))
+    return GlossaryRetriever(index=index, store=store, details=details, embedder=ToyEmbedder())
 
 
 @pytest.fixture

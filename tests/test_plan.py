@@ -47,8 +47,20 @@ def test_what_something_is_opens_with_its_definition() -> None:
 
 def test_the_nearest_sentence_is_told_first_and_none_without_the_one_it_leans_on() -> None:
     plan = plan_answer("hvorfor blir humøret verre?", [SLEEP], near("blir humøret verre"))
-    assert told(plan)[:3] == SLEEP.sections[1].text.replace(". ", ".|").split("|")
+    first, *leading = SLEEP.sections[1].text.replace(". ", ".|").split("|")
+    assert told(plan)[:3] == [*leading, first]
     assert {q.passage.section for q in plan.opening} == {"Hvorfor og når"}
+
+
+def test_a_definition_and_what_is_asked_in_general_are_told_from_the_beginning() -> None:
+    text = "En blund er kort søvn. Etter maten er den best."
+    asked = near("etter maten")
+    assert told(
+        plan_answer("hvordan er det etter maten?", [Entry("blund", "blund", (Section("", text),))], asked)
+    ) == sentences(text)
+    blund = Entry("blund", "blund", (Section("", "Dette er hvile."), Section("Hvordan det virker", text)))
+    assert told(plan_answer("hvordan er det etter maten?", [blund], asked))[:2] == sentences(text)[::-1]
+    assert told(plan_answer("hvordan virker blund?", [blund], asked, True))[:2] == sentences(text)
 
 
 def test_a_mistake_is_told_from_the_start_and_never_without_what_mends_it() -> None:

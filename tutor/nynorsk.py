@@ -117,6 +117,7 @@ def _translated(sentence: str, kept: re.Pattern[str]) -> str | None:
     if found is None or FAULT.search(found):
         return None
     found = ODD_CAPITALS.sub(lambda m: m[0].lower(), re.sub(r"\\(.)", r"\1", found.replace("*", "")))
+    found = re.sub(r"\w+", lambda m: table("nynorsk")["forms"].get(m[0], m[0]), found)
     for number, original in enumerate(hidden):
         if found.count(_stand_in(number)) != 1:
             return None

@@ -68,10 +68,17 @@ def defining_words() -> frozenset[str]:
     return frozenset(stems(" ".join(table("kinds")["defining"])))
 
 
-def plan_answer(question: str, entries: Sequence[Entry], near: Near | None) -> Plan:
+@cache
+def general_words() -> frozenset[str]:
+    """Stems of words that ask what, how, why or when, and say nothing of what it is about."""
+    return defining_words() | frozenset(stems(" ".join(table("kinds")["general"])))
+
+
+def plan_answer(question: str, entries: Sequence[Entry], near: Near | None, in_general: bool = False) -> Plan:
     """Choose passages and opening. ``entries``: the right one first, each with text.
 
     ``near`` tells how near a sentence is to the question; None where nothing is asked but what the entry is.
+    ``in_general``: the question holds a name, how, why or when, and nothing in particular.
     """
     kind = kind_of(question) if near else "define"
     best = passages_of(entries[0])
@@ -80,7 +87,7 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None) -> P
         more = _answering(kind, [p for e in entries[:2] for p in passages_of(e)], near)
         quoted = [*opening, *(q for q in more if q not in opening)][:WHOLE]
     elif near and kind not in ("simplify", "example"):
-        quoted = _answering(kind, best, near)
+        quoted = _answering(kind, best, near, in_general)
         opening = [q for q in quoted if q.passage == quoted[0].passage]
         defining = _from(best[0], 0)[:OPENING]
         if kind == "define" and opening[: len(defining)] == defining:  # the model has read this, in plain words
@@ -117,10 +124,12 @@ def _from(passage: Passage, start: int) -> list[Quote]:
     return [Quote(text, passage) for text in sentences(passage.text)[start:]]
 
 
-def _answering(kind: str, passages: Sequence[Passage], near: Near) -> list[Quote]:
-    """The ``WHOLE`` sentences that answer best; those of one passage together and in its order, the best passage first.
+def _answering(kind: str, passages: Sequence[Passage], near: Near, in_general: bool = False) -> list[Quote]:
+    """The ``WHOLE`` sentences that answer best: the best one first, then the others of its passage, then the rest.
 
-    A sentence brings those along that must be told with it; where they do not fit any more, it stays out.
+    Passages keep their order, but for what stands before the best sentence, which is told after it; a definition
+    begins at its beginning, and so does any passage where it is asked ``in_general``. A sentence brings those
+    along that must be told with it; where they do not fit any more, it stays out.
     """
     places = places_of(passages)
     told = scores(kind, places, near)
@@ -132,8 +141,10 @@ def _answering(kind: str, passages: Sequence[Passage], near: Near) -> list[Quote
         if len(taken) + len(together) <= WHOLE:
             taken += together
     taken = taken or list(range(min(WHOLE, len(places))))  # a table of many rows, and nothing else
-    in_order = dict.fromkeys(places[n][0] for n in taken)
-    return [Quote(places[n][2], p) for p in in_order for n in sorted(taken) if places[n][0] == p]
+    in_order = list(dict.fromkeys(places[n][0] for n in taken))
+    lead = 0 if in_general or role_of(in_order[0]) == "definition" else taken[0]
+    taken.sort(key=lambda n: (in_order.index(places[n][0]), places[n][0] == in_order[0] and n < lead, n))
+    return [Quote(text, p) for p, _, text in (places[n] for n in taken)]
 
 
 def places_of(passages: Sequence[Passage]) -> list[Place]:

@@ -9,7 +9,7 @@ glossary covers the question at all is told by ``tutor/coverage.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -26,13 +26,15 @@ from tutor.learned import log_softmax
 from tutor.lexical import grams, stems
 from tutor.names import ALIKE, SHORTEST_MISSPELT, Names, name_scores, named_alone, without
 from tutor.nynorsk import readings
-from tutor.plan import defining_words, kind_of
+from tutor.plan import defining_words, general_words, kind_of
 from tutor.store import Store
 from tutor.types import Entry, Hit, Retrieval, Turn
 from tutor.weights import vector, weights
 
 NEAREST = 250
 """Vectors fetched from Chroma for a question."""
+SHARP = 20
+"""How much more the nearest of an entry's texts counts than the others."""
 RIVAL = 0.2
 """An entry is asked about when it is at least so probable, the best one being 1 …"""
 NAMED = 0.9
@@ -52,9 +54,12 @@ LEGS = (
     "section",
     "dense",
     "dense_mean",
+    "closest",
     "learned",
 )
 Scores = NDArray[np.float32]
+Found = tuple[int, float]
+"""The number of a text in Chroma, and its cosine."""
 
 
 class GlossaryRetriever(BaseRetriever):
@@ -64,6 +69,7 @@ class GlossaryRetriever(BaseRetriever):
 
     index: Index
     store: Store
+    details: Store
     embedder: Embedder
     k: int = 4
 
@@ -86,19 +92,21 @@ class GlossaryRetriever(BaseRetriever):
         def near(texts: Sequence[str]) -> list[float]:
             owners = {self.position[e.slug] for e in entries}
             meaning = self.embedder.query_vector(without(self.names, readings(question)[-1], owners))
-            return [float(self._sentence(text) @ meaning) for text in texts]
+            stored = dict.fromkeys(t for t in texts if t in self.detail)
+            vectors = dict(zip(stored, self.details.vectors([self.detail[t] for t in stored]), strict=True))
+            return [float((vectors[t] if t in vectors else self._vector(t)) @ meaning) for t in texts]
 
         return near
 
-    def _sentence(self, text: str) -> NDArray[np.float32]:
-        """The vector of a sentence of the glossary, computed once."""
-        if text not in self._sentences:
-            self._sentences[text] = self.embedder.query_vector(text)
-        return self._sentences[text]
+    @cached_property
+    def detail(self) -> dict[str, int]:
+        """The number of a name or sentence among the index's details."""
+        return {d.text: n for n, d in enumerate(self.index.details)}
 
     @cached_property
-    def _sentences(self) -> dict[str, NDArray[np.float32]]:
-        return {}
+    def _vector(self) -> Callable[[str], NDArray[np.float32]]:
+        """The vector of a sentence that is not the glossary's Norwegian, computed once."""
+        return cache(self.embedder.query_vector)
 
     def asked_about(self, question: str, found: Retrieval) -> list[Entry]:
         """The best entry and those that are named or nearly as probable; for a comparison at least two."""
@@ -117,6 +125,10 @@ class GlossaryRetriever(BaseRetriever):
             return None
         named = named_alone(self.names, question, defining_words())
         return self.index.entries[named] if named is not None else None
+
+    def in_general(self, question: str) -> bool:
+        """Does the question name an entry and say nothing in particular of it («hvordan virker dropout?»)?"""
+        return named_alone(self.names, question, general_words()) is not None
 
     @property
     def starters(self) -> tuple[str, ...]:
@@ -140,7 +152,8 @@ class GlossaryRetriever(BaseRetriever):
         by_word = self.index.words.scores(stems(question))
         by_gram = self.index.grams.scores(grams(question))
         meaning = self.embedder.query_vector(question)
-        dense = self._dense(meaning, size)
+        texts = self.store.nearest(meaning.tolist(), min(NEAREST, len(self.owner)))
+        details = self.details.nearest(meaning.tolist(), min(NEAREST, len(self.detail_owner)))
         columns = [
             named,
             np.clip((fuzzy - ALIKE / 100) / (1 - ALIKE / 100), 0, 1),
@@ -148,7 +161,8 @@ class GlossaryRetriever(BaseRetriever):
             by_word / 10,
             by_gram / 30,
             by_gram / (by_gram.max() + 1e-6),
-            *(10 * dense).T,
+            *(10 * self._dense(texts, size)).T,
+            10 * self._closest(texts, details, size),
             self.index.learned.log_probabilities(meaning),
         ]
         return np.stack(columns, axis=1).astype(np.float32)
@@ -163,12 +177,11 @@ class GlossaryRetriever(BaseRetriever):
         """One score an entry, (entries,): the legs added up by their weights."""
         return np.asarray(evidence @ vector("legs", LEGS, self.taught), dtype=np.float32)
 
-    def _dense(self, meaning: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    def _dense(self, found: Sequence[Found], size: int) -> NDArray[np.float32]:
         """Cosine of each entry's nearest section, nearest text of any kind, and three nearest, (entries, 3).
 
         What Chroma did not return gets the similarity of the last one that it did.
         """
-        found = self.store.nearest(meaning.tolist(), min(NEAREST, len(self.index.items)))
         floor = found[-1][1]
         table = np.full((size, 3), floor, dtype=np.float32)
         taken = np.zeros(size, dtype=np.int32)
@@ -180,6 +193,18 @@ class GlossaryRetriever(BaseRetriever):
                 table[row, 2] += (similarity - floor) / 3
                 taken[row] += 1
         return table
+
+    def _closest(self, texts: Sequence[Found], details: Sequence[Found], size: int) -> Scores:
+        """How near all that there is of each entry comes, its names and sentences too, (entries,).
+
+        A soft maximum of cosines: the nearest text, and a little more for each other one.
+        """
+        floor = min(texts[-1][1], details[-1][1])
+        near = np.full(size, np.exp(SHARP * (floor - 1)), dtype=np.float64)
+        for found, owner in ((texts, self.owner), (details, self.detail_owner)):
+            for item, similarity in found:
+                near[owner[item]] += np.exp(SHARP * (similarity - 1))
+        return np.asarray(np.log(near) / SHARP, dtype=np.float32)
 
     def ranked(self, question: str, turns: Sequence[conversation.Spoken] = ()) -> Scores:
         """The score of each entry, (entries,); in a conversation, what was said before counts too."""
@@ -211,6 +236,10 @@ class GlossaryRetriever(BaseRetriever):
     @cached_property
     def owner(self) -> NDArray[np.int32]:
         return np.array([self.position[i.entry_id] for i in self.index.items], dtype=np.int32)
+
+    @cached_property
+    def detail_owner(self) -> NDArray[np.int32]:
+        return np.array([self.position[d.entry_id] for d in self.index.details], dtype=np.int32)
 
     @cached_property
     def is_section(self) -> NDArray[np.bool_]:

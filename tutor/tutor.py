@@ -121,7 +121,8 @@ class Tutor:
         """What the answer is made of; ``entries``: the right one first, each with text."""
         if self.retriever.only_named(question) == entries[0]:
             return plan_answer(prompt.plainly(entries[0].term), entries, None)
-        return plan_answer(question, entries, self.nearness(question, entries, spoken))
+        in_general = self.retriever.in_general(question)
+        return plan_answer(question, entries, self.nearness(question, entries, spoken), in_general)
 
     def nearness(self, question: str, entries: Sequence[Entry], spoken: str) -> Near:
         """How near sentences are to what ``question`` asks about ``entries``; English is held against English."""
