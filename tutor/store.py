@@ -116,6 +116,8 @@ class Store:
 
     def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
         """What stands for these texts, shape (len(numbers), dimensions)."""
+        if not numbers:  # Chroma takes no ids for all of them
+            return np.zeros((0, 0), dtype=np.float32)
         found = self._collection.get(ids=[str(n) for n in numbers], include=["embeddings"])
         by_id = dict(zip(found["ids"], found["embeddings"], strict=True))
         return np.array([by_id[str(n)] for n in numbers], dtype=np.float32)
