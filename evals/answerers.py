@@ -70,10 +70,9 @@ def answerers(
 ) -> dict[str, Answerer]:
     """Every mode by its name in the report."""
     tutor, quoting = Tutor(retriever, llm, english), Tutor(retriever, Silent(name="silent"), english)
-    index, store, details, embedder = retriever.index, retriever.store, retriever.details, retriever.embedder
-    oracle = Oracle(index=index, store=store, details=details, embedder=embedder)
+    oracle = Oracle(index=retriever.index, store=retriever.store, embedder=retriever.embedder)
     informed = Tutor(oracle, llm, english)
-    poison = Poisoned(index=index, store=store, details=details, embedder=embedder)
+    poison = Poisoned(index=retriever.index, store=retriever.store, embedder=retriever.embedder)
     poisoned = Tutor(poison, llm, english)
     plain = Plain(retriever, llm)
 

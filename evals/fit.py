@@ -33,7 +33,7 @@ from tutor import intents as learned_intents
 from tutor.conversation import FOLLOW_UP
 from tutor.coverage import COVERAGE, EVERYDAY, everyday
 from tutor.embed import Embedder, make_embedder
-from tutor.index import DETAILS, open_index
+from tutor.index import open_index
 from tutor.intents import QUESTION, Intents
 from tutor.lexical import stems
 from tutor.retrieve import LEGS, GlossaryRetriever
@@ -227,9 +227,8 @@ def _named(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float
 def indexed(glossary: Path, home: Path, embedder: Embedder) -> GlossaryRetriever:
     """A retriever with an index of its own, which no other index takes the place of."""
     index = open_index(load_settings(home=home, glossary=glossary), embedder)
-    names = (index.collection, index.collection + DETAILS)
-    store, details = (Store(index.folder / "chroma", "", name, embedder.fingerprint) for name in names)
-    return GlossaryRetriever(index=index, store=store, details=details, embedder=embedder)
+    store = Store(index.folder / "chroma", "", index.collection, embedder.fingerprint)
+    return GlossaryRetriever(index=index, store=store, embedder=embedder)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from pydantic import PrivateAttr
 
 from tutor.embed import Embedder
 from tutor.glossary import read_glossary
-from tutor.index import COLLECTION, DETAILS, Index, build_index, items_of, load_index
+from tutor.index import Index, build_index, items_of, load_index
 from tutor.lexical import grams, words
 from tutor.models import DEFAULT_LLM, model_path
 from tutor.names import Names, named_alone
@@ -154,21 +154,18 @@ class ToyEmbedder(Embedder):
 class ToyStore(Store):
     """Brute force over a table that ``write_toy_store`` saved."""
 
-    def __init__(self, folder: Path, collection: str = COLLECTION) -> None:
-        self.table = np.load(folder / f"{collection}.npy")
+    def __init__(self, folder: Path) -> None:
+        self.vectors = np.load(folder / "vectors.npy")
 
     def nearest(self, vector: Sequence[float], k: int) -> list[tuple[int, float]]:
-        near = self.table @ np.array(vector)
+        near = self.vectors @ np.array(vector)
         return [(int(i), float(near[i])) for i in np.argsort(-near, kind="stable")[:k]]
-
-    def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
-        return self.table[list(numbers)]
 
 
 def write_toy_store(folder: Path, url: str, collection: str, embedder: Any, texts: Any, progress: Any = None) -> Any:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     vectors = np.array(embedder.embed_documents(texts), np.float32)
-    np.save(folder / f"{collection}.npy", vectors)
+    np.save(folder / "vectors.npy", vectors)
     return vectors
 
 
@@ -186,8 +183,7 @@ def index(tmp_path: Path, toy_store: None) -> Index:
 
 @pytest.fixture
 def retriever(index: Index) -> GlossaryRetriever:
-    store, details = (ToyStore(index.folder / "chroma", name) for name in (COLLECTION, COLLECTION + DETAILS))
-    return GlossaryRetriever(index=index, store=store, details=details, embedder=ToyEmbedder())
+    return GlossaryRetriever(index=index, store=ToyStore(index.folder / "chroma"), embedder=ToyEmbedder())
 
 
 @pytest.fixture

@@ -11,21 +11,10 @@ from conftest import SMALL, ToyEmbedder, write_toy_store
 
 from tutor.errors import GlossaryError, SearchIndexError, TutorError
 from tutor.glossary import read_glossary
-from tutor.index import (
-    KEPT,
-    Index,
-    build_index,
-    details_of,
-    embedded_text,
-    fingerprint,
-    items_of,
-    load_index,
-    open_index,
-)
-from tutor.retrieve import LEGS, GlossaryRetriever
+from tutor.index import KEPT, Index, build_index, embedded_text, fingerprint, items_of, load_index, open_index
+from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings
 from tutor.types import Entry, Turn
-from tutor.verify import sentences
 
 
 @pytest.fixture
@@ -68,7 +57,6 @@ def test_what_is_read_back_is_what_was_indexed(settings: Settings) -> None:
     entries = read_glossary(settings.glossary).entries
     assert index.entries == entries
     assert index.items == tuple(items_of(entries))
-    assert index.details == tuple(details_of(entries))
     assert published(settings) == {index.folder.name}
 
 
@@ -167,18 +155,6 @@ def test_every_section_and_question_is_embedded_with_its_headword() -> None:
 def test_a_bare_term_is_indexed_too() -> None:
     (item,) = items_of([Entry("l1", "L1", ())])
     assert "L1" in embedded_text(item)
-
-
-def test_the_closest_text_of_an_entry_may_be_a_name_or_a_sentence(retriever: GlossaryRetriever) -> None:
-    entries, closest = retriever.index.entries, LEGS.index("closest")
-    for text in (d.text for d in retriever.index.details):
-        row = retriever.evidence(text)[:, closest]
-        assert text in entries[int(row.argmax())].text or text in entries[int(row.argmax())].names
-    texts = [*sentences(entries[0].definition), "ikke i ordlisten"]
-    vector = ToyEmbedder().query_vector(texts[0])
-    assert retriever.nearness(texts[0], ())(texts) == pytest.approx(
-        [ToyEmbedder().query_vector(t) @ vector for t in texts]
-    )
 
 
 def test_the_retriever_knows_families(retriever: GlossaryRetriever) -> None:

@@ -44,13 +44,6 @@ def test_every_text_finds_itself(folder: Path) -> None:
         assert near[0][1] == pytest.approx(1, abs=1e-4)
 
 
-def test_vectors_come_back_in_the_order_asked_for(folder: Path) -> None:
-    store, numbers = Store(folder, "", "glossary", "toy"), [7, 2, 70]
-    table = np.array(ToyEmbedder().embed_documents([TEXTS[n] for n in numbers]))
-    np.testing.assert_allclose(store.vectors(numbers), table, atol=1e-6)
-    assert not len(store.vectors([]))
-
-
 def test_progress_counts_to_the_end(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     write_store(tmp_path / "c", "", "glossary", ToyEmbedder(), TEXTS, lambda done, total: seen.append((done, total)))

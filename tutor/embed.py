@@ -196,20 +196,6 @@ class Embedder(Embeddings):
         return ";".join(f"{p.name},{p.stat().st_size},{p.stat().st_mtime_ns}" for p in files)
 
 
-class AsQuestions(Embeddings):
-    """An embedder that takes its documents for questions; E5 gives the two different vectors."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self.embedder, self.fingerprint = embedder, embedder.fingerprint
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """As ``Embedder.embed_query``, one by one."""
-        return [self.embedder.embed_query(text) for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        return self.embedder.embed_query(text)
-
-
 def export_for_queries(model: Any, target: Path) -> None:
     """Write ``encoder.onnx``, ``vocabulary.npy``, ``tokenizer.json``, ``prompt`` and ``fingerprint``.
 

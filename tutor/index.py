@@ -20,19 +20,16 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tutor.embed import AsQuestions, Embedder
+from tutor.embed import Embedder
 from tutor.errors import GlossaryError, SearchIndexError, TutorError
 from tutor.learned import Learned
 from tutor.lexical import Bm25, grams, stems
 from tutor.settings import Settings
 from tutor.types import Entry, Glossary, Passage, Section
-from tutor.verify import sentences
 
-VERSION = 5
+VERSION = 4
 """Raise it when passages or tables change shape: every index is then rebuilt."""
 COLLECTION = "glossary"
-DETAILS = "-details"
-"""What the name of the collection of details ends in."""
 KEPT = 3
 """Older indexes to leave on disk, so that going back to a glossary is free."""
 
@@ -47,7 +44,6 @@ class Index:
     collection: str
     entries: tuple[Entry, ...]
     items: tuple[Passage, ...]
-    details: tuple[Passage, ...]
     words: Bm25
     grams: Bm25
     learned: Learned
@@ -80,18 +76,6 @@ def items_of(entries: Iterable[Entry]) -> list[Passage]:
             for number, (title, text) in enumerate(texts)
         ]
     return items
-
-
-def details_of(entries: Iterable[Entry]) -> list[Passage]:
-    """What is embedded besides, as questions are: each name and each sentence."""
-    return [
-        Passage(f"{entry.slug}#{title}", entry.slug, entry.term, title, text)
-        for entry in entries
-        for title, text in [
-            *(("", name) for name in entry.names),
-            *((s.title, sentence) for s in entry.sections for sentence in sentences(s.text)),
-        ]
-    ]
 
 
 def embedded_text(item: Passage) -> str:
@@ -162,7 +146,6 @@ def load_index(folder: Path) -> Index:
             meta["collection"],
             entries,
             tuple(items_of(entries)),
-            tuple(details_of(entries)),
             Bm25.load(folder / "words"),
             Bm25.load(folder / "grams"),
             Learned.load(folder / "learned.npz"),
@@ -232,10 +215,7 @@ def _write(folder: Path, settings: Settings, embedder: Embedder, glossary: Gloss
     items = items_of(entries)
     collection = f"{COLLECTION}-{folder.name}" if settings.chroma_url else COLLECTION
     texts = [embedded_text(i) for i in items]
-    details = [d.text for d in details_of(entries)]
-    counted = _counted(progress, len(texts), len(details))
-    vectors = write_store(draft / "chroma", settings.chroma_url, collection, embedder, texts, counted[0])
-    write_store(draft / "chroma", settings.chroma_url, collection + DETAILS, AsQuestions(embedder), details, counted[1])
+    vectors = write_store(draft / "chroma", settings.chroma_url, collection, embedder, texts, progress)
     position = {e.slug: n for n, e in enumerate(entries)}
     owner = np.array([position[i.entry_id] for i in items], dtype=np.int32)
     Learned.fit(vectors, owner, len(entries)).save(draft / "learned.npz")
@@ -250,13 +230,6 @@ def _write(folder: Path, settings: Settings, embedder: Embedder, glossary: Gloss
     }
     (draft / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
     draft.rename(folder)
-
-
-def _counted(progress: Progress | None, first: int, second: int) -> tuple[Progress | None, Progress | None]:
-    """One progress for two runs, of ``first`` and then ``second`` texts."""
-    if progress is None:
-        return None, None
-    return (lambda done, _: progress(done, first + second)), (lambda done, _: progress(first + done, first + second))
 
 
 def _everything(entry: Entry) -> str:

@@ -27,14 +27,13 @@ def open_retriever(settings: Settings, report: Report | None = None) -> Glossary
     embedder = make_embedder(settings, _step(report, "Henter søkemodellen"))
     in_background(embedder.warm)  # onnxruntime loads while Python imports Chroma
 
-    from tutor.index import DETAILS, open_index
+    from tutor.index import open_index
     from tutor.retrieve import GlossaryRetriever
     from tutor.store import Store
 
     index = open_index(settings, embedder, _step(report, "Indekserer ordlisten"))
-    names = (index.collection, index.collection + DETAILS)
-    store, details = (Store(index.folder / "chroma", settings.chroma_url, n, embedder.fingerprint) for n in names)
-    return GlossaryRetriever(index=index, store=store, details=details, embedder=embedder)
+    store = Store(index.folder / "chroma", settings.chroma_url, index.collection, embedder.fingerprint)
+    return GlossaryRetriever(index=index, store=store, embedder=embedder)
 
 
 def open_tutor(settings: Settings | None = None, report: Report | None = None, students: int = 1) -> Tutor:

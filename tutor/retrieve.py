@@ -9,7 +9,7 @@ glossary covers the question at all is told by ``tutor/coverage.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -33,8 +33,6 @@ from tutor.weights import vector, weights
 
 NEAREST = 250
 """Vectors fetched from Chroma for a question."""
-SHARP = 20
-"""How much more the nearest of an entry's texts counts than the others."""
 RIVAL = 0.2
 """An entry is asked about when it is at least so probable, the best one being 1 …"""
 NAMED = 0.9
@@ -54,12 +52,9 @@ LEGS = (
     "section",
     "dense",
     "dense_mean",
-    "closest",
     "learned",
 )
 Scores = NDArray[np.float32]
-Found = tuple[int, float]
-"""The number of a text in Chroma, and its cosine."""
 
 
 class GlossaryRetriever(BaseRetriever):
@@ -69,7 +64,6 @@ class GlossaryRetriever(BaseRetriever):
 
     index: Index
     store: Store
-    details: Store
     embedder: Embedder
     k: int = 4
 
@@ -92,21 +86,19 @@ class GlossaryRetriever(BaseRetriever):
         def near(texts: Sequence[str]) -> list[float]:
             owners = {self.position[e.slug] for e in entries}
             meaning = self.embedder.query_vector(without(self.names, readings(question)[-1], owners))
-            stored = dict.fromkeys(t for t in texts if t in self.detail)
-            vectors = dict(zip(stored, self.details.vectors([self.detail[t] for t in stored]), strict=True))
-            return [float((vectors[t] if t in vectors else self._vector(t)) @ meaning) for t in texts]
+            return [float(self._sentence(text) @ meaning) for text in texts]
 
         return near
 
-    @cached_property
-    def detail(self) -> dict[str, int]:
-        """The number of a name or sentence among the index's details."""
-        return {d.text: n for n, d in enumerate(self.index.details)}
+    def _sentence(self, text: str) -> NDArray[np.float32]:
+        """The vector of a sentence of the glossary, computed once."""
+        if text not in self._sentences:
+            self._sentences[text] = self.embedder.query_vector(text)
+        return self._sentences[text]
 
     @cached_property
-    def _vector(self) -> Callable[[str], NDArray[np.float32]]:
-        """The vector of a sentence that is not the glossary's Norwegian, computed once."""
-        return cache(self.embedder.query_vector)
+    def _sentences(self) -> dict[str, NDArray[np.float32]]:
+        return {}
 
     def asked_about(self, question: str, found: Retrieval) -> list[Entry]:
         """The best entry and those that are named or nearly as probable; for a comparison at least two."""
@@ -152,8 +144,7 @@ class GlossaryRetriever(BaseRetriever):
         by_word = self.index.words.scores(stems(question))
         by_gram = self.index.grams.scores(grams(question))
         meaning = self.embedder.query_vector(question)
-        texts = self.store.nearest(meaning.tolist(), min(NEAREST, len(self.owner)))
-        details = self.details.nearest(meaning.tolist(), min(NEAREST, len(self.detail_owner)))
+        dense = self._dense(meaning, size)
         columns = [
             named,
             np.clip((fuzzy - ALIKE / 100) / (1 - ALIKE / 100), 0, 1),
@@ -161,8 +152,7 @@ class GlossaryRetriever(BaseRetriever):
             by_word / 10,
             by_gram / 30,
             by_gram / (by_gram.max() + 1e-6),
-            *(10 * self._dense(texts, size)).T,
-            10 * self._closest(texts, details, size),
+            *(10 * dense).T,
             self.index.learned.log_probabilities(meaning),
         ]
         return np.stack(columns, axis=1).astype(np.float32)
@@ -177,11 +167,12 @@ class GlossaryRetriever(BaseRetriever):
         """One score an entry, (entries,): the legs added up by their weights."""
         return np.asarray(evidence @ vector("legs", LEGS, self.taught), dtype=np.float32)
 
-    def _dense(self, found: Sequence[Found], size: int) -> NDArray[np.float32]:
+    def _dense(self, meaning: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Cosine of each entry's nearest section, nearest text of any kind, and three nearest, (entries, 3).
 
         What Chroma did not return gets the similarity of the last one that it did.
         """
+        found = self.store.nearest(meaning.tolist(), min(NEAREST, len(self.index.items)))
         floor = found[-1][1]
         table = np.full((size, 3), floor, dtype=np.float32)
         taken = np.zeros(size, dtype=np.int32)
@@ -193,18 +184,6 @@ class GlossaryRetriever(BaseRetriever):
                 table[row, 2] += (similarity - floor) / 3
                 taken[row] += 1
         return table
-
-    def _closest(self, texts: Sequence[Found], details: Sequence[Found], size: int) -> Scores:
-        """How near all that there is of each entry comes, its names and sentences too, (entries,).
-
-        A soft maximum of cosines: the nearest text, and a little more for each other one.
-        """
-        floor = min(texts[-1][1], details[-1][1])
-        near = np.full(size, np.exp(SHARP * (floor - 1)), dtype=np.float64)
-        for found, owner in ((texts, self.owner), (details, self.detail_owner)):
-            for item, similarity in found:
-                near[owner[item]] += np.exp(SHARP * (similarity - 1))
-        return np.asarray(np.log(near) / SHARP, dtype=np.float32)
 
     def ranked(self, question: str, turns: Sequence[conversation.Spoken] = ()) -> Scores:
         """The score of each entry, (entries,); in a conversation, what was said before counts too."""
@@ -236,10 +215,6 @@ class GlossaryRetriever(BaseRetriever):
     @cached_property
     def owner(self) -> NDArray[np.int32]:
         return np.array([self.position[i.entry_id] for i in self.index.items], dtype=np.int32)
-
-    @cached_property
-    def detail_owner(self) -> NDArray[np.int32]:
-        return np.array([self.position[d.entry_id] for d in self.index.details], dtype=np.int32)
 
     @cached_property
     def is_section(self) -> NDArray[np.bool_]:

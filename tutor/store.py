@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from tutor.embed import AsQuestions, Embedder
+from tutor.embed import Embedder
 from tutor.errors import SearchIndexError
 
 Progress = Callable[[int, int], None]
@@ -58,7 +58,7 @@ def write_store(
     folder: Path,
     url: str,
     collection: str,
-    embedder: Embedder | AsQuestions,
+    embedder: Embedder,
     texts: Sequence[str],
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
@@ -113,11 +113,3 @@ class Store:
         """The ``k`` nearest texts as (number, cosine similarity), best first."""
         found = self._collection.query(query_embeddings=[list(vector)], n_results=k, include=["distances"])
         return [(int(i), 1.0 - d) for i, d in zip(found["ids"][0], found["distances"][0], strict=True)]
-
-    def vectors(self, numbers: Sequence[int]) -> NDArray[np.float32]:
-        """What stands for these texts, shape (len(numbers), dimensions)."""
-        if not numbers:  # Chroma takes no ids for all of them
-            return np.zeros((0, 0), dtype=np.float32)
-        found = self._collection.get(ids=[str(n) for n in numbers], include=["embeddings"])
-        by_id = dict(zip(found["ids"], found["embeddings"], strict=True))
-        return np.array([by_id[str(n)] for n in numbers], dtype=np.float32)
