@@ -96,11 +96,6 @@ def test_the_model_is_asked_only_in_doubt(
     assert oracle.asked == asked
 
 
-def test_the_model_reads_what_an_entry_is_called_too(shelf: Shelf) -> None:
-    entry = replace(shelf.entry("dropout"), aliases={"nb": ("dropout", "utelatelse"), "en": ("dropout",)})
-    assert "Oppslag: dropout (utelatelse): Dropout slår" in judge.messages(entry, "hva er det?")[-1].text
-
-
 def test_a_model_without_log_odds_leaves_it_to_the_retriever(shelf: Shelf, found: Retrieval) -> None:
     for covered in (True, False):
         doubtful = replace(found, confidence=0.5, covered=covered)

@@ -16,9 +16,6 @@ from tutor.types import Entry, Retrieval, Turn
 from tutor.verify import sentences
 from tutor.weights import weights
 
-NAMES = 4
-"""Other names of an entry that the model reads, at most."""
-
 
 def covered(llm: Any, found: Retrieval, taught: str, entry: Entry, question: str, history: Sequence[Turn] = ()) -> bool:
     """Does the glossary cover ``question``? ``entry`` is the best one found, ``taught`` the retriever's.
@@ -53,12 +50,10 @@ def log_odds(llm: Any, entry: Entry, question: str, history: Sequence[Turn] = ()
 
 
 def messages(entry: Entry, question: str) -> list[Any]:
-    """The chat that ends where the model is to say yes or no. Of the entry it reads names and first sentence."""
+    """The chat that ends where the model is to say yes or no. Of the entry it reads the first sentence."""
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-    others = [name for name in entry.names if name.lower() != entry.term.lower()][:NAMES]
-    called = f"{entry.term} ({', '.join(others)})" if others else entry.term
-    words, told = table("judge"), f"{called}: {''.join(sentences(entry.definition)[:1])}"
+    words, told = table("judge"), f"{entry.term}: {''.join(sentences(entry.definition)[:1])}"
     chat: list[Any] = [SystemMessage(words["system"].strip())]
     for example in [*words["example"], {"entry": told, "question": question}]:
         chat.append(HumanMessage(words["turn"].strip().format(**example)))
