@@ -203,6 +203,7 @@ needs_apertium = pytest.mark.skipif(not mode_file(), reason=f"Apertium is not in
             "Leddet $\\lambda w$ trekkjer vekta 0,5 mot `w.zero_()`.",
         ),
         ("Modellen overtilpasser.", "Modellen overtilpassar."),
+        ("En ny bruker bruker modellen.", "Ein ny brukar brukar modellen."),
     ],
 )
 def test_real_apertium(bokmaal: str, expected: str) -> None:
