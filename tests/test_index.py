@@ -14,7 +14,7 @@ from tutor.glossary import read_glossary
 from tutor.index import KEPT, Index, build_index, embedded_text, fingerprint, items_of, load_index, open_index
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings
-from tutor.types import Entry, Turn
+from tutor.types import Entry, Hit, Retrieval, Turn
 
 
 @pytest.fixture
@@ -155,6 +155,25 @@ def test_every_section_and_question_is_embedded_with_its_headword() -> None:
 def test_a_bare_term_is_indexed_too() -> None:
     (item,) = items_of([Entry("l1", "L1", ())])
     assert "L1" in embedded_text(item)
+
+
+@pytest.mark.parametrize(
+    ("question", "sides"),
+    [
+        ("Hva er forskjellen på dropout og weight decay?", ["dropout", "weight-decay"]),
+        ("Hva er forskjellen på dropout og det?", ["dropout", "regularization"]),
+        ("Er dropout eller weight decay best?", ["dropout", "weight-decay"]),
+        (
+            "Hva er forskjellen på dropout og andre metoder i weight decay?",
+            ["dropout", "regularization", "weight-decay"],
+        ),
+    ],
+)
+def test_what_is_compared_is_what_is_named(retriever: GlossaryRetriever, question: str, sides: list[str]) -> None:
+    """Whatever the conversation was about before, which may put another entry between the two."""
+    ranked = [items_of([retriever.entry(slug)])[0] for slug in ("dropout", "regularization", "weight-decay")]
+    found = Retrieval(tuple(Hit(item, p) for item, p in zip(ranked, (0.6, 0.1, 0.1), strict=True)), 0.9, True)
+    assert [e.slug for e in retriever.asked_about(question, found)] == sides
 
 
 def test_the_retriever_knows_families(retriever: GlossaryRetriever) -> None:

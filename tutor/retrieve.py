@@ -101,14 +101,21 @@ class GlossaryRetriever(BaseRetriever):
         return {}
 
     def asked_about(self, question: str, found: Retrieval) -> list[Entry]:
-        """The best entry and those that are named or nearly as probable; for a comparison at least two."""
-        size = len(self.index.entries)
-        named = name_scores(self.names, question, size)[1]
-        least = 2 if kind_of(question) == "compare" else 1
+        """The best entry and those that are named or nearly as probable.
+
+        A comparison has at least two, and where it names the best one and others, no more than those.
+        """
+        _, named, places = name_scores(self.names, question, len(self.index.entries))
+        kind, best = kind_of(question), found.hits[0]
+        called = [h for h in found.hits if named[self.position[h.passage.entry_id]] > NAMED]
+        sides = [h for h in called if not places[self.position[h.passage.entry_id]]]
+        if kind in ("compare", "choose") and best in sides and len(sides) > 1:
+            return [self.entry(h.passage.entry_id) for h in sides]
+        least = 2 if kind == "compare" else 1
         return [
             self.entry(h.passage.entry_id)
             for n, h in enumerate(found.hits)
-            if n < least or h.score >= RIVAL * found.hits[0].score or named[self.position[h.passage.entry_id]] > NAMED
+            if n < least or h.score >= RIVAL * best.score or h in called
         ]
 
     def only_named(self, question: str) -> Entry | None:
