@@ -91,6 +91,17 @@ def test_a_comparison_speaks_of_both(question: str) -> None:
     assert {q.passage.entry_id for q in plan.opening} == {"sovn", "lur"}
 
 
+@pytest.mark.parametrize(
+    "words", ["", "hjernen slått av", "mange hjernen", "hjernen humøret husker", "mange tror dagen"]
+)
+def test_a_comparison_never_leaves_a_mistake_standing(words: str) -> None:
+    differ = Section("Forskjellen på søvn og lur", "Søvn er lang. En lur er kort.")
+    sleep = Entry("sovn", "søvn", (*SLEEP.sections, differ))
+    found = told(plan_answer(f"hva er forskjellen på søvn og lur? {words}", [sleep, NAP], near(words or "søvn")))
+    assert len(found) <= WHOLE and len(set(found)) == len(found)
+    assert ("Mange tror at hjernen er slått av i søvn." in found) == ("Det er feil." in found)
+
+
 def test_a_glossary_without_sections_opens_with_its_definition() -> None:
     bare = Entry("lur", "lur", (Section("", "En lur er kort søvn om dagen."),))
     for question in ("hvorfor tar folk en lur?", "er en lur lang?", "gi et eksempel på en lur", "hva er en lur?"):

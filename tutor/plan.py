@@ -84,8 +84,7 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None, in_g
     best = passages_of(entries[0])
     if near and kind in ("compare", "choose") and len(entries) > 1:
         opening = _both_sides(kind, entries[:2])
-        more = _answering(kind, [p for e in entries[:2] for p in passages_of(e)], near)
-        quoted = [*opening, *(q for q in more if q not in opening)][:WHOLE]
+        quoted = opening + _answering(kind, [p for e in entries[:2] for p in passages_of(e)], near, said=opening)
     elif near and kind not in ("simplify", "example"):
         quoted = _answering(kind, best, near, in_general)
         opening = [q for q in quoted if q.passage == quoted[0].passage]
@@ -124,8 +123,10 @@ def _from(passage: Passage, start: int) -> list[Quote]:
     return [Quote(text, passage) for text in sentences(passage.text)[start:]]
 
 
-def _answering(kind: str, passages: Sequence[Passage], near: Near, in_general: bool = False) -> list[Quote]:
-    """The ``WHOLE`` sentences that answer best: the best one first, then the others of its passage, then the rest.
+def _answering(
+    kind: str, passages: Sequence[Passage], near: Near, in_general: bool = False, said: Sequence[Quote] = ()
+) -> list[Quote]:
+    """The ``WHOLE`` sentences that answer best, less those ``said``: the best one, its passage's others, then the rest.
 
     Passages keep their order, but for what stands before the best sentence, which is told after it; a definition
     begins at its beginning, and so does any passage where it is asked ``in_general``. A sentence brings those
@@ -134,13 +135,15 @@ def _answering(kind: str, passages: Sequence[Passage], near: Near, in_general: b
     places = places_of(passages)
     told = scores(kind, places, near)
     taken: list[int] = []
+    fresh = [Quote(text, p) not in said for p, _, text in places]
     for rank, place in enumerate(sorted(range(len(places)), key=lambda n: -told[n])):
         if rank >= BEST and role_of(places[place][0]) == "example":
             continue
-        together = [n for n in _thought(places, place) if n not in taken]
-        if len(taken) + len(together) <= WHOLE:
+        together = [n for n in _thought(places, place) if n not in taken and fresh[n]]
+        if len(said) + len(taken) + len(together) <= WHOLE:
             taken += together
-    taken = taken or list(range(min(WHOLE, len(places))))  # a table of many rows, and nothing else
+    if not taken:
+        return [] if said else [Quote(text, p) for p, _, text in places[:WHOLE]]  # a table of many rows, nothing else
     in_order = list(dict.fromkeys(places[n][0] for n in taken))
     lead = 0 if in_general or role_of(in_order[0]) == "definition" else taken[0]
     taken.sort(key=lambda n: (in_order.index(places[n][0]), places[n][0] == in_order[0] and n < lead, n))
