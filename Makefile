@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ask serve test browser apertium check eval eval-retrieval eval-claims eval-scale eval-languages eval-fidelity audit bench docs screenshots lighthouse clean
+.PHONY: ask serve test browser apertium nginx check eval eval-retrieval eval-claims eval-scale eval-languages eval-fidelity audit bench docs screenshots lighthouse clean
 
 ask: $(READY)
 	$(BIN)/tutor ask "$(or $(Q),hva er weight decay?)"
@@ -12,7 +12,7 @@ ask: $(READY)
 serve: $(READY)
 	$(BIN)/tutor serve
 
-test: $(READY) browser apertium
+test: $(READY) browser apertium nginx
 	$(BIN)/pytest
 
 # Chromium for the browser tests, where we may install it; the tests say so when it is missing.
@@ -26,6 +26,12 @@ apertium:
 	@test -e /usr/share/apertium/modes/nob-nno_e.mode || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && apt-get install -y -qq apertium apertium-nno-nob >/dev/null; } \
 	  || echo "Apertium is missing and cannot be installed here: its tests are left out."
+
+# nginx for the tests with two replicas behind a proxy, likewise.
+nginx:
+	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq nginx-light >/dev/null; } \
+	  || echo "nginx is missing and cannot be installed here: its tests are left out."
 
 check: $(READY)
 	$(BIN)/ruff check .
