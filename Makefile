@@ -15,23 +15,22 @@ serve: $(READY)
 test: $(READY) browser apertium nginx
 	$(BIN)/pytest
 
-# Chromium for the browser tests, where we may install it; the tests say so when it is missing.
+# What some tests need from Debian, installed where we may; those tests are left out elsewhere, and say so.
+# $(call debian,is it there?,packages,name)
+define debian
+	@$(1) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq $(2) >/dev/null; } \
+	  || echo "$(3) is missing and cannot be installed here: its tests are left out."
+endef
+
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
-	  || echo "Chromium is missing and cannot be installed here: the browser tests are left out."
+	$(call debian,command -v chromium >/dev/null,chromium,Chromium)
 
-# Apertium for answers in nynorsk, likewise.
 apertium:
-	@test -e /usr/share/apertium/modes/nob-nno_e.mode || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq apertium apertium-nno-nob >/dev/null; } \
-	  || echo "Apertium is missing and cannot be installed here: its tests are left out."
+	$(call debian,test -e /usr/share/apertium/modes/nob-nno_e.mode,apertium apertium-nno-nob,Apertium)
 
-# nginx for the tests with two replicas behind a proxy, likewise.
 nginx:
-	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq nginx-light >/dev/null; } \
-	  || echo "nginx is missing and cannot be installed here: its tests are left out."
+	$(call debian,command -v nginx >/dev/null,nginx-light,nginx)
 
 check: $(READY)
 	$(BIN)/ruff check .
