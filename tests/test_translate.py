@@ -204,6 +204,10 @@ needs_apertium = pytest.mark.skipif(not mode_file(), reason=f"Apertium is not in
         ),
         ("Modellen overtilpasser.", "Modellen overtilpassar."),
         ("En ny bruker bruker modellen.", "Ein ny brukar brukar modellen."),
+        ("Vanligvis lages tabellen først.", "Vanlegvis lagar ein tabellen først."),
+        ("I epoke 2 trenes bare gruppe 3.", "I epoke 2 trenar ein berre gruppe 3."),
+        ("I epoke 2 trenes de videre.", "I epoke 2 blir dei trena vidare."),
+        ("I modellenes vekter ligger kunnskapen.", "I modellanes vekter ligg kunnskapen."),
     ],
 )
 def test_real_apertium(bokmaal: str, expected: str) -> None:

@@ -41,6 +41,8 @@ FAULT = re.compile(r"(?<!\\)[#@]")
 """Apertium's marks for a word that it could not inflect or does not have in nynorsk."""
 ODD_CAPITALS = re.compile(r"(?<=[a-zæøå])(?!XQ)[A-ZÆØÅ]{2,}(?=[a-zæøå])")
 """«overtiLPassar»: a slip in Apertium's dictionary."""
+PASSIVE = "blir "
+"""What Apertium makes of a passive on -s begins so."""
 NEGATIONS = frozenset(["ikke", "ikkje", "aldri", "ingen", "inga", "inkje", "ingenting", "uten", "utan"])
 
 
@@ -76,6 +78,7 @@ class Nynorsk:
 
     def translate(self, sentence: str) -> str | None:
         """``sentence`` in nynorsk; None when Apertium is missing, fails, or changes what must stand."""
+        sentence = _active(sentence)
         with_names = re.compile(f"{KEPT.pattern}|{self._names.pattern}", re.DOTALL | re.IGNORECASE)
         for kept in (KEPT, with_names):  # names go through where they come out whole: then their neighbours agree
             found = _translated(sentence, kept)
@@ -84,6 +87,29 @@ class Nynorsk:
             if _counts(self._names, sentence) <= _counts(self._names, found):
                 return found if _same_facts(sentence, found) else None
         return None
+
+
+def _active(sentence: str) -> str:
+    """«Vanligvis lages X» as «Vanligvis lager man X»: of the passive Apertium makes «Vanlegvis blir laga X»."""
+    found = _fronted().match(sentence)
+    return (
+        f"{found['front']} {found['verb'][:-1]}r man {found['rest']}" if found and _passive(found["verb"]) else sentence
+    )
+
+
+@cache
+def _fronted() -> re.Pattern[str]:
+    """A sentence that begins with an adverb or a preposition and a few words, then a verb on -s, and no pronoun."""
+    listed = {name: "|".join(choices) for name, choices in table("nynorsk")["fronted"].items()}
+    front = r"(?:{adverbs})|(?:{prepositions})(?: (?!(?:{others})\b)[\w`().=-]+){{1,7}}?".format(**listed)
+    return re.compile(
+        rf"(?P<front>{front}) (?P<verb>\w+[eaiå]s) (?!(?:{listed['pronouns']})\b)(?P<rest>.+)",
+        re.IGNORECASE | re.DOTALL,
+    )
+
+
+def _passive(verb: str) -> bool:
+    return (_pipe().send(verb) or "").startswith(PASSIVE)
 
 
 def _same_in_nynorsk(entry: Entry) -> set[str]:
