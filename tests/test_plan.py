@@ -63,6 +63,25 @@ def test_a_definition_and_what_is_asked_in_general_are_told_from_the_beginning()
     assert told(plan_answer("hvordan virker blund?", [blund], asked, True))[:2] == sentences(text)
 
 
+def test_what_is_asked_in_general_is_answered_by_its_section_and_nothing_else() -> None:
+    asked = near("hjernen er slått av i søvn")  # nearest to the mistake, which nobody asked about
+    why = sentences(SLEEP.sections[1].text)
+    for question in (
+        "hvorfor er søvn viktig?",
+        "når trenger man søvn?",
+        "what is the point of sleep?",
+        "hva brukes søvn til?",
+    ):
+        assert told(plan_answer(question, [SLEEP], asked, True)) == why
+    assert told(plan_answer("hvordan virker søvn?", [SLEEP], asked, True))  # it has no such section
+
+
+def test_a_list_is_not_told_after_its_first_point() -> None:
+    steps = Section("Hvordan det virker", "Søvn begynner slik:\n\n1. Øynene lukkes.\n2. Drømmene kommer.")
+    found = told(plan_answer("hvordan lukkes øynene?", [Entry("sovn", "søvn", (steps,))], near("øynene lukkes")))
+    assert found == ["Søvn begynner slik:", "Øynene lukkes.", "Drømmene kommer."]
+
+
 def test_a_mistake_is_told_from_the_start_and_never_without_what_mends_it() -> None:
     plan = plan_answer("er det sant at hjernen rydder i minnene?", [SLEEP], near("hjernen rydder i minnene"))
     assert [q.text for q in plan.opening] == sentences(SLEEP.sections[2].text)

@@ -67,7 +67,7 @@ def test_the_same_quote_in_other_words_is_not_said_again(tutor: Tutor, scripted:
 def test_the_model_is_stopped_when_enough_is_said(
     tutor: Tutor, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tutor.tutor.SENTENCES", 3)
+    monkeypatch.setattr("tutor.tutor.MOST", 3)
     scripted.enqueue(TESTING + " Mer." * 100)
     assert tutor.ask("Hva er dropout?").text == f"{OPENING} [1] {SECOND} [2] {TESTING} [3]"
     assert scripted.unread > 90

@@ -17,16 +17,18 @@ from tutor.relevance import CONTRAST, Near, Place, role_of, scores
 from tutor.types import Entry, Passage
 from tutor.verify import sentences
 
-OPENING = 2
-"""Sentences of a definition that an answer opens with."""
+MOST = 6
+"""Sentences that an answer has at most; a section that is told whole may need them all."""
 WHOLE = 5
-"""Sentences of the glossary's own that an answer has at most."""
-FROM_THE_START = ("mistake", "example")
+"""Sentences at most that are chosen one by one, so that the model may always add one."""
+FROM_THE_START = ("mistake", "example", "simply")
 """Roles of sections that make sense from their first sentence on only."""
 BEST = 3
 """An example that nobody asked for is told only if one of its sentences is among so many best ones."""
 LEANS = re.compile(
-    r"(den|det|de|dette|disse|slik|da|derfor|dermed|så|men|og|hvis ikke|i stedet|ellers)\b|\$\$|\|", re.IGNORECASE
+    r"(den|det|de|dette|disse|slike?|her|da|derfor|dermed|så|men|og|også|likevel|derimot|dessuten|samtidig|begge|resten|"
+    r"for det|hvis ikke|i stedet|ellers)\b|\$\$|\|",
+    re.IGNORECASE,
 )
 """A sentence that begins so leans on the one before, as a formula and a table do."""
 ENDS = re.compile(r"[.!?…»)]$")
@@ -82,20 +84,19 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None, in_g
     """
     kind = kind_of(question) if near else "define"
     best = passages_of(entries[0])
+    titles = next(k.get("sections", ()) for k in table("kinds")["kind"] if k["name"] == kind)
+    wanted = [p for title in titles for p in best if p.section == title]
     if near and kind in ("compare", "choose") and len(entries) > 1:
         opening = _both_sides(kind, entries[:2])
         quoted = opening + _answering(kind, [p for e in entries[:2] for p in passages_of(e)], near, said=opening)
-    elif near and kind not in ("simplify", "example"):
-        quoted = _answering(kind, best, near, in_general)
-        opening = [q for q in quoted if q.passage == quoted[0].passage]
-        defining = _from(best[0], 0)[:OPENING]
-        if kind == "define" and opening[: len(defining)] == defining:  # the model has read this, in plain words
-            question, opening = plainly(entries[0].term), defining
     else:
-        titles = next(k["sections"] for k in table("kinds")["kind"] if k["name"] == kind)
-        wanted = [p for title in titles for p in best if p.section == title] or best[:1]
-        quoted = [q for p in wanted for q in _from(p, 0)][:WHOLE]
-        opening = [q for q in quoted if q.passage == wanted[0]][:OPENING]
+        if near and not (wanted and (in_general or kind in ("simplify", "example"))):
+            quoted = _answering(kind, best, near, in_general)
+        else:
+            quoted = [q for p in wanted for q in _from(p, 0)][:MOST]
+        opening = [q for q in quoted if q.passage == quoted[0].passage]
+        if kind == "define" and opening == _from(best[0], 0)[:MOST]:  # the model has read this, in plain words
+            question = plainly(entries[0].term)
     used = dict.fromkeys(q.passage for q in quoted)
     passages = dict.fromkeys([best[0], *used, *(p for p in best if role_of(p) != "example")])
     rest = [q for q in quoted if q not in opening]
@@ -146,6 +147,8 @@ def _answering(
         return [] if said else [Quote(text, p) for p, _, text in places[:WHOLE]]  # a table of many rows, nothing else
     in_order = list(dict.fromkeys(places[n][0] for n in taken))
     lead = 0 if in_general or role_of(in_order[0]) == "definition" else taken[0]
+    while lead - 1 in taken and places[lead][1] and not ENDS.search(places[lead - 1][2]):
+        lead -= 1
     taken.sort(key=lambda n: (in_order.index(places[n][0]), places[n][0] == in_order[0] and n < lead, n))
     return [Quote(text, p) for p, _, text in (places[n] for n in taken)]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor import judge, language, prompt, smalltalk, verify
 from tutor.errors import UsageError
-from tutor.plan import Plan, plan_answer
+from tutor.plan import MOST, Plan, plan_answer
 from tutor.relevance import Near
 from tutor.translate import Translator
 from tutor.types import DEFINITION, Answer, Citation, Delta, Entry, Event, Passage, Retrieval, Timings, Turn
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 LONGEST_QUESTION = 2000
 """Characters. A question is a sentence or two; the context window has other uses."""
-SENTENCES = 6
-"""The most that an answer has, so that the model may always add one."""
 
 
 class Tutor:
@@ -134,14 +132,14 @@ class Tutor:
         for quote in plan.opening:
             yield quote.text, verify.Verdict(True, quote.passage, quote.text)
         quoted, rest = {quote.text for quote in plan.opening}, {quote.text for quote in plan.rest}
-        for sentence in verify.stream_sentences(generated):
+        for sentence in verify.stream_sentences(generated) if len(quoted | rest) < MOST else ():
             verdict = verify.check(sentence, plan.passages)
             if not verdict.supported:
                 yield sentence, verdict
             elif verdict.quote not in quoted:
                 quoted.add(verdict.quote)
                 yield verify.mended(sentence, verdict.quote), verdict
-            if len(quoted | rest) >= SENTENCES:
+            if len(quoted | rest) >= MOST:
                 break
         for quote in plan.rest:
             if quote.text not in quoted:
