@@ -3,8 +3,9 @@
     python -m evals.fit_sentences
 
 Every case names an entry and the facts that a good answer gives; each fact is a list of the glossary's sentences,
-any of which gives it. The shipped glossary's cases are for fitting, cross-validated by entry; the databases' are
-only scored. The right entry is given, so this says nothing of retrieval.
+any of which gives it; of a question that takes something false for granted, what corrects it is the fact. The shipped
+glossary's cases are for fitting, cross-validated by entry; the databases' are only scored. The right entry is given,
+so this says nothing of retrieval.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from tutor.weights import WEIGHTS, weights
 
 L2 = 1e-2
 FOLDS = 5
+PREMISE, TO_ONE = "premise", 3
+"""Students seldom take something false for granted: each other case counts as much as three of those."""
 DEFINING = ("definition", "norwegian-term", "typo", "abbreviation", "nynorsk", "english")
 """Kinds of retrieval cases that are answered by the definition when they ask for nothing in particular."""
 CASES = HERE / "cases" / "sentences.jsonl"
@@ -100,7 +103,8 @@ def main() -> None:
 
     def fitted(chosen: NDArray[np.bool_]) -> dict[str, float]:
         spread = np.concatenate(tables).std(axis=0) + 1e-9
-        kept = [(tables[n] / spread, right[n]) for n in np.flatnonzero(chosen) if right[n]]
+        times = [1 if c.kind == PREMISE else TO_ONE for c in cases]
+        kept = [(tables[n] / spread, right[n]) for n in np.flatnonzero(chosen) if right[n] for _ in range(times[n])]
         return {k: round(float(w), 4) for k, w in zip(columns, fit_logit(kept, L2) / spread, strict=True)}
 
     told: list[Sequence[str]] = [()] * len(cases)
@@ -108,8 +112,12 @@ def main() -> None:
         with using(fitted(fold != number)):
             for n in np.flatnonzero(fold == number):
                 told[n] = planned(tutor, cases[n])
-    show("shipped, cross-validated by entry", cases, told)
-    show("  by nearness to the whole question alone", cases, [nearest(tutor, c) for c in cases])
+    for title, premise in (("shipped, cross-validated by entry", False), ("shipped, a false premise", True)):
+        asked, texts = zip(
+            *[(c, t) for c, t in zip(cases, told, strict=True) if (c.kind == PREMISE) == premise], strict=True
+        )
+        show(title, asked, texts)
+        show("  by nearness to the whole question alone", asked, [nearest(tutor, c) for c in asked])
     final = fitted(np.ones(len(cases), dtype=bool))
     others = read_cases(SECOND / "sentences.jsonl", second.retriever)
     with using(final):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 MEMORY = 256 * 1024**2
-"""Bytes of pieces held in memory. A token of the default model takes 28 kB."""
+"""Bytes of pieces held in memory. A token of the default model takes 22 kB."""
 AHEAD = 0.95
 """The share of the disk for what nobody has asked for yet; the rest is left to what students ask for."""
 SHORTEST = 16
