@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Scripted, Shelf, environment, run_tutor, tutor_command
+from conftest import ROOT, Scripted, Shelf, ToyEmbedder, environment, run_tutor, tutor_command
 
 from tutor import cli
 from tutor.errors import ModelError
@@ -113,7 +113,7 @@ def test_jsonl_keeps_ids_histories_and_goes_on_after_a_bad_line(
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", "5", "null", '"hei"', "{}", '{"question": null}', '{"question": 5}', '{"question": "x", "history": 3}',
-     '{"question": "x", "history": [{"role": "user"}]}', b"\xff\xfe"],
+     '{"question": "x", "history": [{"role": "user"}]}', b"\xff\xfe", "[" * 200_000],
 )  # fmt: skip
 def test_a_line_that_is_no_question(
     tutor: Tutor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str | bytes
@@ -244,6 +244,28 @@ def test_doctor_names_what_is_missing_and_its_remedy_and_touches_nothing(
                  "✓ gradio", "✗ finnes-ikke: mangler", "--allow-origin"):  # fmt: skip
         assert text in shown
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_reports_on_where_the_glossary_is_gone_and_fetches_no_search_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUTOR_HOME", str(tmp_path))
+    monkeypatch.setenv("TUTOR_GLOSSARY", str(tmp_path / "borte"))
+    monkeypatch.setattr("tutor.embed.pull_embedding_files", pytest.fail)
+    monkeypatch.setattr("tutor.embed.unpack", pytest.fail)
+    (tmp_path / "index").mkdir()
+    for embedder in ("norsk-e5-small", "multilingual-e5-small"):
+        monkeypatch.setenv("TUTOR_EMBEDDER", embedder)
+        assert cli.main(["doctor"]) == 3
+        shown = capsys.readouterr().out
+        assert "✗ Ordliste" in shown and "✗ Indeks" in shown and "✓ Python" in shown
+    export = tmp_path / "models" / "query" / "norsk-e5-small"
+    export.mkdir(parents=True)
+    (export / "fingerprint").write_text("x")
+    monkeypatch.setenv("TUTOR_EMBEDDER", "norsk-e5-small")
+    monkeypatch.setattr("tutor.embed.make_embedder", lambda _: ToyEmbedder())
+    assert cli.main(["doctor"]) == 3
+    assert "✗ Indeks" in capsys.readouterr().out
 
 
 def test_the_program_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import SMALL, ToyEmbedder, write_toy_store
+from filelock import FileLock
 
 from tutor.errors import GlossaryError, SearchIndexError, TutorError
 from tutor.glossary import read_glossary
-from tutor.index import KEPT, Index, build_index, embedded_text, fingerprint, items_of, load_index, open_index
+from tutor.index import IN_USE, KEPT, Index, build_index, embedded_text, fingerprint, items_of, load_index, open_index
 from tutor.retrieve import GlossaryRetriever
 from tutor.settings import Settings
 from tutor.types import Entry, Hit, Retrieval, Turn
@@ -73,12 +77,45 @@ def test_a_stale_index_is_rebuilt(settings: Settings) -> None:
     assert "l1" in {e.slug for e in open_index(settings, ToyEmbedder()).entries}
 
 
-def test_only_the_latest_indexes_are_kept(settings: Settings) -> None:
+def test_only_the_latest_indexes_and_those_in_use_are_kept(settings: Settings) -> None:
+    first = open_index(settings, ToyEmbedder())
     for number in range(KEPT + 3):
         (settings.glossary / "dropout.md").write_text(f"---\nterm: dropout\n---\nUtgave {number}.\n")
         last = open_index(settings, ToyEmbedder())
-    assert last.folder.name in published(settings)
+        for name in published(settings) - {first.folder.name, last.folder.name}:
+            long_ago = time.time() - IN_USE - 60 + number
+            os.utime(settings.home / "index" / name, (long_ago, long_ago))
+    assert {first.folder.name, last.folder.name} <= published(settings)
     assert len(published(settings)) == KEPT + 1
+
+
+def test_what_is_saved_while_another_builds_is_what_is_indexed(settings: Settings) -> None:
+    root = settings.home / "index"
+    root.mkdir(parents=True)
+    found: list[Path] = []
+    with FileLock(root / ".lock"):
+        waits = threading.Thread(target=lambda: found.append(build_index(settings, ToyEmbedder())[0]))
+        waits.start()
+        time.sleep(0.3)
+        CHANGES["an entry comes"](settings.glossary)
+    waits.join()
+    assert "l1" in {e.slug for e in load_index(found[0]).entries}
+    assert found[0].name == fingerprint(settings.glossary, ToyEmbedder())
+
+
+@pytest.mark.parametrize("name", ["en.markdown", "EN.MD"])
+def test_every_file_that_is_read_counts(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("---\nterm: epler\n---\nEpler er frukt.\n")
+    before = fingerprint(tmp_path, ToyEmbedder())
+    (tmp_path / name).write_text("---\nterm: bil\n---\nEn bil har hjul.\n")
+    assert fingerprint(tmp_path, ToyEmbedder()) != before
+
+
+def test_what_a_file_is_taken_for_counts(tmp_path: Path) -> None:
+    text, table = tmp_path / "x.txt", tmp_path / "x.csv"
+    for path in (text, table):
+        path.write_text("begrep;definisjon\nbil;En bil har hjul.\n")
+    assert fingerprint(text, ToyEmbedder()) != fingerprint(table, ToyEmbedder())
 
 
 def test_a_build_that_fails_leaves_the_old_index_and_the_next_clears_up(

@@ -48,6 +48,15 @@ def test_nothing_is_loaded_before_it_is_needed(tmp_path: Path) -> None:
         model.invoke("hei")
 
 
+def test_nothing_is_traced_though_the_shell_asks_for_it(tmp_path: Path) -> None:
+    """LangChain would send questions and answers to LangSmith."""
+    program = "import tutor.llm; from langsmith.utils import tracing_is_enabled; print(tracing_is_enabled())"
+    wanted = dict.fromkeys(("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2"), "true")
+    env = {**environment(tmp_path), **wanted}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_a_missing_model_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="tutor models pull"):
         make_llm(Settings(home=tmp_path))

@@ -127,6 +127,12 @@ def test_a_glossary_without_sections_opens_with_its_definition() -> None:
         assert plan_answer(question, [bare], near(question)).opening[0].text == bare.definition
 
 
+def test_an_entry_without_a_definition_opens_with_what_it_has() -> None:
+    lur = Entry("lur", "lur", (Section("Eksempel", "Bestefar tar en lur etter middag."),))
+    assert told(plan_answer("hva er en lur?", [lur], None)) == [lur.sections[0].text]
+    assert told(plan_answer("forklar lur enkelt", [lur], near("lur"))) == [lur.sections[0].text]
+
+
 @pytest.mark.parametrize(
     ("question", "kind"),
     [

@@ -171,6 +171,12 @@ def test_lines_that_are_no_pair_are_left_out(tmp_path: Path) -> None:
     assert read_english(tmp_path / "ordliste.txt") == {}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_pairs_are_read_as_excel_saves_them(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "english.tsv").write_bytes("Én bil.\tOne car.\r\nTo biler.\tTwo cars.\r\n".encode(encoding))
+    assert read_english(tmp_path) == {"Én bil.": "One car.", "To biler.": "Two cars."}
+
+
 def test_the_english_that_ships_is_of_sentences_in_the_glossary_and_keeps_their_facts() -> None:
     entries = read_glossary(shipped_glossary()).entries
     english = read_english(shipped_glossary())

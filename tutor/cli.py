@@ -374,7 +374,7 @@ def _read_line(line: str, number: int) -> tuple[Any, str, list[Turn]]:
         if not isinstance(content["question"], str):
             raise TypeError
         return content.get("id"), content["question"], history
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f'Linje {number} må være et JSON-objekt som {{"question": "hva er dropout?"}}.') from error
 
 

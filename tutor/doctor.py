@@ -82,9 +82,11 @@ def _set_up(settings: Settings) -> Iterator[Finding]:
 
     def model() -> str:
         chosen = selected(settings)
-        if settings.model in load_catalog():
-            verify(settings.home, settings.model)
-        return f"{chosen.name}" + (f" med {chosen.adapter.name}" if chosen.adapter else "") + ", SHA-256 stemmer"
+        name = chosen.name + (f" med {chosen.adapter.name}" if chosen.adapter else "")
+        if settings.model not in load_catalog():
+            return name
+        verify(settings.home, settings.model)
+        return f"{name}, SHA-256 stemmer"
 
     def glossary() -> str:
         from tutor.glossary import read_glossary
@@ -117,15 +119,15 @@ def _web() -> Finding:
 
 
 def _index(settings: Settings) -> Finding:
-    from tutor.embed import make_embedder
+    from tutor.embed import exported, make_embedder
     from tutor.index import fingerprint
 
-    if not (settings.home / "index").is_dir():
+    if not (settings.home / "index").is_dir() or not (exported(settings) / "fingerprint").is_file():
         return Finding("Indeks", "mangler", False, "tutor index")
     try:
         name = fingerprint(settings.glossary, make_embedder(settings))
-    except TutorError as error:
-        return Finding("Indeks", str(error), False, "tutor index")
+    except (TutorError, OSError) as error:
+        return Finding("Indeks", str(error), False, "tutor index STI")
     fresh = (settings.home / "index" / name / "meta.json").is_file()
     return Finding("Indeks", name if fresh else "utdatert", fresh, "tutor index")
 

@@ -40,7 +40,6 @@ SHIPPED = "norsk-e5-small"
 
 def make_embedder(settings: Settings, progress: Progress | None = None) -> Embedder:
     """The embedding model that ``settings`` name, unpacked or fetched first if it is one of ours."""
-    name = re.sub(r"[^\w.-]+", "-", settings.embedder).strip("-")
     given = Path(settings.embedder).expanduser()
     source: Path | str = given if given.is_dir() else settings.embedder
     if settings.embedder == SHIPPED:
@@ -51,7 +50,12 @@ def make_embedder(settings: Settings, progress: Progress | None = None) -> Embed
         weights, tokenizer = pull_embedding_files(settings.home, progress)
         folder = settings.home / "models" / E5 / "sentence-transformer"
         source = _made_once(folder, lambda draft: build_folder(weights, tokenizer, draft))
-    return Embedder(source, settings.home / "models" / "query" / name, offline=settings.offline)
+    return Embedder(source, exported(settings), offline=settings.offline)
+
+
+def exported(settings: Settings) -> Path:
+    """Where the export of the embedding model is kept; ``fingerprint`` in it is there once it is made."""
+    return settings.home / "models" / "query" / re.sub(r"[^\w.-]+", "-", settings.embedder).strip("-")
 
 
 def _made_once(folder: Path, make: Callable[[Path], None]) -> Path:

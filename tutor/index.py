@@ -31,7 +31,9 @@ VERSION = 4
 """Raise it when passages or tables change shape: every index is then rebuilt."""
 COLLECTION = "glossary"
 KEPT = 3
-"""Older indexes to leave on disk, so that going back to a glossary is free."""
+"""Older indexes to leave on disk, so that going back to a glossary is free …"""
+IN_USE = 3600.0
+"""… and seconds since an index was noted to be in use, during which nobody deletes it."""
 
 Progress = Callable[[int, int], None]
 
@@ -48,12 +50,23 @@ class Index:
     grams: Bm25
     learned: Learned
 
+    def hold(self) -> None:
+        """Note now and then that it is in use, for as long as this process lives."""
+        while True:
+            self.touch()
+            time.sleep(IN_USE / 6)
+
+    def touch(self) -> None:
+        with suppress(OSError):  # a shared TUTOR_HOME may be read-only
+            os.utime(self.folder)
+
 
 def fingerprint(glossary: Path, embedder: Embedder) -> str:
     """Hash of the glossary's bytes, the embedding model and this module's version."""
     digest = hashlib.sha256(f"{VERSION}\n{embedder.fingerprint}\n".encode())
     for path in glossary_files(glossary):
-        digest.update(str(path.relative_to(glossary)).encode() + b"\0")
+        name = path.suffix if path == glossary else str(path.relative_to(glossary))
+        digest.update(name.encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -62,7 +75,9 @@ def glossary_files(glossary: Path) -> list[Path]:
     """The files that a glossary consists of, in a stable order."""
     if not glossary.is_dir():
         return [glossary]
-    return sorted(p for p in glossary.rglob("*.md") if p.is_file() and not p.name.startswith("."))
+    from tutor.glossary.files import markdown_files
+
+    return markdown_files(glossary)
 
 
 def items_of(entries: Iterable[Entry]) -> list[Passage]:
@@ -139,9 +154,7 @@ def load_index(folder: Path) -> Index:
         content = json.loads((folder / "entries.json").read_text(encoding="utf-8"))
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         entries = tuple(_entry(e) for e in content)
-        with suppress(OSError):  # a shared TUTOR_HOME may be read-only
-            os.utime(folder)
-        return Index(
+        index = Index(
             folder,
             meta["collection"],
             entries,
@@ -150,6 +163,8 @@ def load_index(folder: Path) -> Index:
             Bm25.load(folder / "grams"),
             Learned.load(folder / "learned.npz"),
         )
+        index.touch()
+        return index
     except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise SearchIndexError(f"Indeksen i {folder} er skadet. Slett mappen og kjør: tutor index") from error
 
@@ -177,14 +192,12 @@ def build_index(settings: Settings, embedder: Embedder, progress: Progress | Non
     """
     from filelock import FileLock
 
-    from tutor.glossary import read_glossary
-
-    glossary = read_glossary(settings.glossary)
     root = settings.home / "index"
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".lock"):
-            folder = root / fingerprint(settings.glossary, embedder)
+            name, glossary = _read(settings.glossary, embedder)
+            folder = root / name
             if not (folder / "meta.json").is_file():
                 _write(folder, settings, embedder, glossary, progress)
                 _prune(root, keep=folder)
@@ -193,6 +206,16 @@ def build_index(settings: Settings, embedder: Embedder, progress: Progress | Non
         raise
     except Exception as error:
         raise SearchIndexError(_disk_message(error, root)) from error
+
+
+def _read(path: Path, embedder: Embedder) -> tuple[str, Glossary]:
+    """The fingerprint of a glossary and its content, read again if it is saved meanwhile."""
+    from tutor.glossary import read_glossary
+
+    while True:
+        name, glossary = fingerprint(path, embedder), read_glossary(path)
+        if name == fingerprint(path, embedder):
+            return name, glossary
 
 
 def _disk_message(error: Exception, root: Path) -> str:
@@ -239,10 +262,11 @@ def _everything(entry: Entry) -> str:
 
 
 def _prune(root: Path, keep: Path) -> None:
-    """Delete all but the most recently used indexes, and drafts that a killed build left."""
+    """Delete drafts that a killed build left, and indexes that are neither among the last used nor in use."""
     folders = [p for p in root.iterdir() if p.is_dir() and p != keep]
     for draft in (p for p in folders if p.name.startswith(".")):
         shutil.rmtree(draft, ignore_errors=True)
     published = sorted((p for p in folders if not p.name.startswith(".")), key=lambda p: p.stat().st_mtime)
     for old in published[: max(0, len(published) - KEPT)]:
-        shutil.rmtree(old, ignore_errors=True)
+        if time.time() - old.stat().st_mtime > IN_USE:
+            shutil.rmtree(old, ignore_errors=True)

@@ -19,6 +19,7 @@ from pydantic import PrivateAttr
 from tutor.errors import ModelError, UsageError
 from tutor.settings import Settings
 
+os.environ["LANGSMITH_TRACING_V2"] = "false"  # or LangChain sends questions and answers away where tracing is on
 ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 
 

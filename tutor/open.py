@@ -32,6 +32,7 @@ def open_retriever(settings: Settings, report: Report | None = None) -> Glossary
     from tutor.store import Store
 
     index = open_index(settings, embedder, _step(report, "Indekserer ordlisten"))
+    in_background(index.hold)
     store = Store(index.folder / "chroma", settings.chroma_url, index.collection, embedder.fingerprint)
     return GlossaryRetriever(index=index, store=store, embedder=embedder)
 

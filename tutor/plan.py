@@ -93,7 +93,7 @@ def plan_answer(question: str, entries: Sequence[Entry], near: Near | None, in_g
         if near and not (wanted and (in_general or kind in ("simplify", "example"))):
             quoted = _answering(kind, best, near, in_general)
         else:
-            quoted = [q for p in wanted for q in _from(p, 0)][:MOST]
+            quoted = [q for p in wanted or best[:1] for q in _from(p, 0)][:MOST]
         opening = [q for q in quoted if q.passage == quoted[0].passage]
         if kind == "define" and opening == _from(best[0], 0)[:MOST]:  # the model has read this, in plain words
             question = plainly(entries[0].term)

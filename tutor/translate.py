@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tutor import language, prompt
+from tutor.glossary.files import read_text
 from tutor.nynorsk import Nynorsk, mode_file
 from tutor.types import Entry, Turn
 
@@ -19,11 +20,15 @@ ENGLISH = "english.tsv"
 
 
 def read_english(glossary: Path) -> dict[str, str]:
-    """English by Norwegian sentence, from the glossary's folder; empty where there is no such file."""
+    """English by Norwegian sentence, from the glossary's folder; empty where there is no such file.
+
+    Raises:
+        GlossaryError: the file is no text.
+    """
     path = glossary / ENGLISH
     if not path.is_file():
         return {}
-    pairs = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("\t") for line in read_text(path).splitlines())
     return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
 
 

@@ -38,7 +38,7 @@ class Entry:
 
     @property
     def definition(self) -> str:
-        """The defining text, or an empty string."""
+        """The defining text, or what stands first where there is none; empty for a bare heading."""
         return self.sections[0].text if self.sections else ""
 
     @property
