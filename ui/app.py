@@ -15,7 +15,6 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from tutor.errors import TutorError
 from tutor.tutor import Tutor
 from ui.desk import Desk
 from ui.settings import WebSettings
@@ -79,7 +78,7 @@ def serve(open_tutor: Callable[[], Tutor], settings: WebSettings) -> None:
     """Serve until interrupted. The tutor opens while Gradio is imported.
 
     Raises:
-        TutorError: the tutor cannot be opened.
+        Exception: what kept the tutor from opening.
     """
     import uvicorn
 
@@ -102,8 +101,8 @@ def serve(open_tutor: Callable[[], Tutor], settings: WebSettings) -> None:
     app.router.lifespan_context = _telling(app, settings, server, stop)
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
         server.run()
-    if isinstance(desk.error, TutorError):
-        raise desk.error
+    if error := desk.error:
+        raise error
 
 
 def _telling(app: FastAPI, settings: WebSettings, server: Any, stop: threading.Event) -> Any:

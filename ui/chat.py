@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
@@ -21,6 +22,8 @@ from ui.turns import Exchange, View, history, received, sent
 
 WAITING = 500
 """Events that Gradio holds at most. The desk refuses long before, and kindly; Gradio's own refusal is in English."""
+DRAWING = ThreadPoolExecutor(2, "draw")
+"""Where conversations become HTML: one that somebody made large then keeps neither the server nor answers waiting."""
 Step = tuple[list[dict[str, Any]], str]
 KEPT = """(turns, language) => {
   try {
@@ -142,7 +145,7 @@ class _Chat:
         except Refused as refused:
             yield sent(exchanges), view.notice(refused.kind)
         else:
-            yield sent(exchanges), view.conversation(exchanges) if exchanges else view.welcome(starters(tutor, view))
+            yield await _step(view, exchanges) if exchanges else ([], view.welcome(starters(tutor, view)))
 
     async def ask(
         self, question: str, content: Any, language: str, request: gr.Request
@@ -152,13 +155,13 @@ class _Chat:
             yield gr.skip(), gr.skip(), gr.skip()
             return
         view, exchanges = self._view(language), received(content)
-        if exchanges and exchanges[-1].question == question.strip():
-            exchanges.pop()  # trying again replaces the old answer
         _interrupt(exchanges, view)
+        again = exchanges and exchanges[-1].question == question.strip()
+        old = exchanges.pop() if again else None  # trying again replaces the old answer, when the desk takes it in
         before = history(exchanges)
-        now = Exchange(question=question.strip()[:4000])
+        now = Exchange(question=question.strip()[:4000], shortened=old is not None and old.shortened)
         exchanges.append(now)
-        yield sent(exchanges), view.conversation(exchanges), ""
+        yield *await _step(view, exchanges), ""
         client = request.client.host if request.client else ""
         page = request.session_hash or ""
         halt = self._writing[page] = _Halt()
@@ -169,11 +172,14 @@ class _Chat:
             ):
                 async for event in wanted:
                     self._take(event, exchanges, view)
-                    yield sent(exchanges), view.conversation(exchanges), gr.skip()
+                    yield *await _step(view, exchanges), gr.skip()
         except Refused as refused:
             now.state = "failed"
             now.note = text(view.language, refused.kind, longest=self.desk.settings.longest_question)
-            yield sent(exchanges), view.conversation(exchanges), gr.skip()
+            if old and old.text:
+                yield *await _step(view, [*exchanges[:-1], old], told=now.note), gr.skip()
+            else:
+                yield *await _step(view, exchanges), gr.skip()
         finally:
             if self._writing.get(page) is halt:
                 del self._writing[page]
@@ -181,7 +187,7 @@ class _Chat:
             yield *self._empty(view), gr.skip()
         elif now.busy:
             _stop(now, view)
-            yield sent(exchanges), view.conversation(exchanges), gr.skip()
+            yield *await _step(view, exchanges), gr.skip()
 
     def _take(self, event: Delta | Answer | Queued, exchanges: list[Exchange], view: View) -> None:
         now = exchanges[-1]
@@ -202,7 +208,7 @@ class _Chat:
         view, exchanges = self._view(language), received(content)
         if exchanges and exchanges[-1].busy:
             _stop(exchanges[-1], view)
-        return sent(exchanges), view.conversation(exchanges)
+        return await _step(view, exchanges)
 
     async def new(self, language: str, request: gr.Request) -> tuple[Any, Any]:
         """An empty conversation; likewise."""
@@ -216,6 +222,12 @@ class _Chat:
             return [], view.welcome(starters(self.desk.tutor, view))
         except Refused as refused:
             return [], view.notice(refused.kind)
+
+
+async def _step(view: View, exchanges: list[Exchange], told: str = "") -> Step:
+    """The conversation as data and as HTML, drawn where the server does not wait for it."""
+    drawn = asyncio.get_running_loop().run_in_executor(DRAWING, view.conversation, exchanges, told)
+    return sent(exchanges), await drawn
 
 
 def _stop(exchange: Exchange, view: View) -> None:

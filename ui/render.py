@@ -7,16 +7,20 @@ which every current browser draws and reads aloud by itself: no script, no fonts
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 
 LONGEST_FORMULA = 600
+MOST_FORMULAS = 2000
 OPEN, CLOSE, MARK, UNMARK = "\ue000", "\ue001", "\ue002", "\ue003"
 PRIVATE = re.compile("[\ue000-\uf8ff]")
-CODE_OR_MATH = re.compile(r"(?P<code>(`+).+?\2)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
+CODE_OR_MATH = re.compile(
+    r"(?P<code>(?<!`)(`+)(?!`).+?(?<!`)\2(?!`))|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL
+)
+"""Code is closed by as many backticks as opened it, neither more nor fewer."""
 MATHML = re.compile(  # whole elements with harmless attributes: \\href and \\style can write others
     r"(<(math|m[a-z]+)( (xmlns|display|stretchy|accent|mathvariant|width|[lr]space|m(in|ax)size|columnalign|"
     r'linethickness|fence|form|separator|largeop|movablelimits|columnspacing|rowspacing)="[^"<>]*")*( /)?>'
@@ -86,7 +90,7 @@ def _marked(html: str) -> str:
     return html.replace(MARK, '<span id="sitat"></span>').replace(UNMARK, "")
 
 
-@cache
+@lru_cache(MOST_FORMULAS)
 def _formula(source: str, display: bool) -> str:
     """MathML of a LaTeX formula; its source as code when it cannot be made sense of."""
     raw = f"<code>{escape(source)}</code>"

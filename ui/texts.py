@@ -100,6 +100,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     ),
     "reload": ("Last på nytt", "Last på nytt", "Reload"),
     "interrupted": ("Svaret ble avbrutt.", "Svaret vart avbrote.", "The answer was interrupted."),
+    "shortened": (
+        "Samtalen ble lang, så begynnelsen er ikke med her.",
+        "Samtalen vart lang, så byrjinga er ikkje med her.",
+        "The conversation grew long, so its beginning is not included here.",
+    ),
     "download": ("Last ned", "Last ned", "Download"),
     "helpful": ("Var svaret nyttig?", "Var svaret nyttig?", "Was the answer helpful?"),
     "up": ("Nyttig", "Nyttig", "Helpful"),

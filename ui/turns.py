@@ -19,12 +19,10 @@ from tutor.types import Answer, Citation, Delta, Turn
 from ui import render
 from ui.texts import text
 
-MOST_TURNS = 30
-MARKER = re.compile(r" ?\[(\d{1,2})\]")
-NUMBERED = re.compile(r"(^|\] )(?:\d{1,2}\.|[-*]) (?=\S)")
+LARGEST = 100_000
+"""Characters of the conversation that the browser may send, as JSON: some sixty exchanges."""
+NUMBER = r"(?:\d{1,2}\.|[-*]) (?=\S)"
 """A sentence that stood in a list carries its number along; in running text that is noise."""
-CITED = re.compile(r"([^\s<>]{0,30}) ?\[(\d{1,2})\]")
-"""A marker and the end of the word before it, which stay on one line."""
 State = Literal["working", "writing", "done", "stopped", "failed"]
 
 
@@ -38,7 +36,10 @@ class Source(BaseModel):
 
 
 class Exchange(BaseModel):
-    """One question and what came of it. ``note`` is a word from us: queued, stopped, refused entry."""
+    """One question and what came of it. ``note`` is a word from us: queued, stopped, refused entry.
+
+    ``shortened``: what was said before it is kept no longer.
+    """
 
     question: str = Field(max_length=4000)
     text: str = Field(default="", max_length=20_000)
@@ -48,11 +49,24 @@ class Exchange(BaseModel):
     state: State = "working"
     note: str = Field(default="", max_length=500)
     followups: list[str] = Field(default_factory=list, max_length=5)
+    shortened: bool = False
 
     @property
     def busy(self) -> bool:
         """Is the answer still on its way?"""
         return self.state in ("working", "writing")
+
+    @property
+    def marks(self) -> str:
+        """A pattern for one or more markers. An index such as ``x[1]`` is none: it has no space before it."""
+        marker = rf"\[(?:{'|'.join(s.marker for s in self.sources) or '(?!)'})\]"
+        return rf" {marker}(?: ?{marker})*"
+
+    @property
+    def unmarked(self) -> str:
+        """The answer without its markers. What looks like one in code or a formula stays."""
+        either = rf"{render.CODE_OR_MATH.pattern}|(?P<marks>{self.marks})"
+        return re.sub(either, lambda m: "" if m["marks"] else m[0], self.text, flags=re.DOTALL)
 
     def add(self, delta: Delta) -> None:
         """Take over a sentence and what it cites."""
@@ -74,11 +88,24 @@ def _source(citation: Citation) -> Source:
 
 
 def received(content: Any) -> list[Exchange]:
-    """The conversation that the browser sent; an empty one if it is not what we once sent out."""
+    """The conversation that the browser sent; an empty one if it is not what we once sent out.
+
+    Of one that has grown too large, the newest exchanges.
+    """
+    newest: list[Exchange] = []
+    left = LARGEST
     try:
-        return [Exchange.model_validate(e) for e in list(content or [])[-MOST_TURNS:]]
+        for e in reversed(list(content or [])):
+            exchange = Exchange.model_validate(e)
+            left -= len(exchange.model_dump_json())
+            if left < 0:
+                break
+            newest.append(exchange)
     except (ValidationError, TypeError):
         return []
+    if newest and left < 0:
+        newest[-1].shortened = True
+    return newest[::-1]
 
 
 def sent(exchanges: list[Exchange]) -> list[dict[str, Any]]:
@@ -88,17 +115,14 @@ def sent(exchanges: list[Exchange]) -> list[dict[str, Any]]:
 
 def history(exchanges: list[Exchange]) -> list[Turn]:
     """What the tutor reads of what was said before."""
-    return [
-        turn
-        for e in exchanges
-        if e.text
-        for turn in (Turn("user", e.question), Turn("assistant", MARKER.sub("", e.text)))
-    ]
+    return [turn for e in exchanges if e.text for turn in (Turn("user", e.question), Turn("assistant", e.unmarked))]
 
 
 def markdown(exchanges: list[Exchange], language: str) -> str:
     """The conversation as the student takes it home."""
     parts = [f"# {text(language, 'page_title')}"]
+    if exchanges and exchanges[0].shortened:
+        parts.append(f"*{text(language, 'shortened')}*")
     for e in exchanges:
         parts += [f"## {' '.join(e.question.split())}", *([e.text] if e.text else []), *([e.note] if e.note else [])]
         if e.sources:
@@ -120,10 +144,17 @@ class View:
         """A text of the interface, escaped."""
         return escape(text(self.language, key, **values))
 
-    def conversation(self, exchanges: list[Exchange]) -> str:
-        """Every exchange, and a status line that a screen reader speaks when it changes."""
+    def conversation(self, exchanges: list[Exchange], told: str = "") -> str:
+        """Every exchange, and a status line that a screen reader speaks when it changes.
+
+        ``told`` is a word from us that stands below, until the conversation is drawn again.
+        """
         turns = "".join(self._exchange(n, e, last=n == len(exchanges) - 1) for n, e in enumerate(exchanges))
-        status = self._status(exchanges[-1] if exchanges else None)
+        if exchanges and exchanges[0].shortened:
+            turns = f'<p class="note">{self.say("shortened")}</p>{turns}'
+        if told:
+            turns += f'<p class="note">{escape(told)}</p>'
+        status = self._status(exchanges[-1] if exchanges else None, told)
         label = self.say("conversation")
         data = f' data-kept="{escape(json.dumps(sent(exchanges), ensure_ascii=False))}"' if self.keeps else ""
         if exchanges and not exchanges[-1].busy:
@@ -141,14 +172,15 @@ class View:
         """A single message instead of a conversation."""
         return f'<div class="welcome"><p class="note" role="status">{self.say(key)}</p></div>'
 
-    def _status(self, exchange: Exchange | None) -> str:
-        """Spoken once: that work has begun, then the whole answer."""
-        said = ""
-        if exchange and exchange.busy:
-            said = escape(exchange.note) or self.say("working")
-        elif exchange:
-            said = escape(f"{MARKER.sub('', exchange.text)} {exchange.note}".strip())
-        return f'<p class="unseen" role="status" aria-live="polite">{said}</p>'
+    def _status(self, exchange: Exchange | None, told: str = "") -> str:
+        """Spoken once: that work has begun, then the whole answer; or only what is ``told``."""
+        if told or not exchange:
+            said = told
+        elif exchange.busy:
+            said = exchange.note or text(self.language, "working")
+        else:
+            said = f"{exchange.unmarked} {exchange.note}".strip()
+        return f'<p class="unseen" role="status" aria-live="polite">{escape(said)}</p>'
 
     def _exchange(self, number: int, e: Exchange, last: bool) -> str:
         parts = [f'<div class="said" lang="{detect(e.text)}">{self._cited(number, e)}</div>'] if e.text else []
@@ -171,20 +203,27 @@ class View:
         )
 
     def _cited(self, number: int, e: Exchange) -> str:
-        """The answer with its markers as buttons that open the source below."""
+        """The answer with its markers as buttons that open the source below.
+
+        The end of the word before a marker stays on one line with it.
+        """
         terms = {s.marker: s.term for s in e.sources}
 
-        def button(match: re.Match[str]) -> str:
-            word, marker = match.groups()
-            if marker not in terms:
-                return f'{word}<span class="cite">{marker}</span>'
+        def button(marker: str) -> str:
             label = self.say("source", n=marker, term=terms[marker])
             target = f'data-source="k{number}-{marker}" aria-label="{label}"'
-            drawn = f'<button type="button" class="cite" {target}>{marker}</button>'
-            return f'<span class="end">{word}{drawn}</span>'
+            return f'<button type="button" class="cite" {target}>{marker}</button>'
 
-        running = render.inline(NUMBERED.sub(r"\1", e.text))
-        return f"<p>{CITED.sub(button, running)}</p>"
+        def end(match: re.Match[str]) -> str:
+            if match["marks"]:
+                buttons = "".join(button(m) for m in re.findall(r"\d+", match["marks"]))
+                return f'<span class="end">{match["word"]}{buttons}</span>{match["space"] or ""}'
+            return "" if match["number"] else match[0]
+
+        code = r"<(?P<tag>code|math)\b.*?</(?P=tag)>"
+        ends = rf"(?P<word>[^\s<>]{{0,30}})(?P<marks>{e.marks})(?:(?P<space> ){NUMBER})?"
+        running = re.sub(rf"{code}|^(?P<number>{NUMBER})|{ends}", end, render.inline(e.text), flags=re.DOTALL)
+        return f"<p>{running}</p>"
 
     def _sources(self, number: int, e: Exchange) -> str:
         terms = escape(", ".join(dict.fromkeys(s.term for s in e.sources)))
@@ -214,7 +253,7 @@ class View:
 
     def _tools(self, number: int, e: Exchange, last: bool) -> str:
         copy = (
-            f'<button type="button" data-copy="{escape(MARKER.sub("", e.text))}" data-done="{self.say("copied")}">'
+            f'<button type="button" data-copy="{escape(e.unmarked)}" data-done="{self.say("copied")}">'
             f"{self.say('copy')}</button>"
         )
         retry = f'<button type="button" data-ask="{escape(e.question)}">{self.say("retry")}</button>'

@@ -88,6 +88,21 @@ def test_one_who_asks_too_often(browser: Any, busy: SimpleNamespace) -> None:
     page.close()
 
 
+def test_trying_again_too_often_keeps_the_answer(browser: Any, busy: SimpleNamespace) -> None:
+    page = start(browser, busy.url, "nb-NO")
+    busy.model.says, busy.model.pause = SAYS, 0
+    for _ in range(3):
+        assert httpx.post(f"{busy.url}/api/ask", json={"question": "Hva er dropout?"}, timeout=30).status_code == 200
+    ask(page, "Hva er dropout?")
+    answered(page).get_by_role("button", name=text("nb", "retry")).click()
+    page.locator(".turns > .note", has_text=text("nb", "rate")).wait_for()
+    assert OPENING in answered(page).locator(".said").inner_text()
+    page.reload()
+    assert OPENING in answered(page).locator(".said").inner_text()
+    assert text("nb", "rate") not in page.inner_text("#log")
+    page.close()
+
+
 def test_a_question_cannot_be_typed_too_long(browser: Any, busy: SimpleNamespace) -> None:
     page = start(browser, busy.url, "nb-NO")
     page.click("#question textarea")

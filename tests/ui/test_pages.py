@@ -13,7 +13,7 @@ from web import SCRIPT, Slow, client, make_tutor, opened
 
 from tutor.errors import UsageError
 from tutor.glossary import read_glossary
-from tutor.types import Answer, Citation
+from tutor.types import Answer, Citation, Delta
 from ui import render
 from ui.page import TOKEN
 from ui.settings import WebSettings
@@ -93,7 +93,7 @@ def test_an_answer_is_announced_once_it_is_whole() -> None:
 
     exchange = Exchange(question="Hva?")
     assert spoken(exchange) == text("nb", "working")
-    exchange.text, exchange.state = "En setning. [1]", "writing"
+    exchange.add(Delta("En setning. [1]", (Citation("1", "d", "D", "N"),)))
     assert spoken(exchange) == text("nb", "working")
     exchange.state = "done"
     assert spoken(exchange) == "En setning."
