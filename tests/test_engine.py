@@ -15,6 +15,7 @@ from tiny import tiny_model
 
 from tutor.engine import Text, fronts
 from tutor.errors import ModelError
+from tutor.llama import PIECE
 from tutor.llm import LlamaCppChat
 from tutor.states import AHEAD, States, keys, piece_ends
 
@@ -83,6 +84,19 @@ def test_the_front_that_two_prompts_share_is_read_once(make: Make) -> None:
     _, first = answered(model, asked((0, 4), "Hva?"))
     _, none = answered(model, [SystemMessage("Noe annet, som også er langt nok til å telle som en bit.")])
     assert same > first > 0 == none
+
+
+def test_what_stands_before_the_question_is_kept_though_no_piece_ends_with_it(make: Make) -> None:
+    model = make(n_ctx=512)
+    model.load()
+    for size in range(PIECE, 2 * PIECE, 5):  # the blank line comes at any distance from where a piece is full
+        source = f"{size}{'s' * size}\n\nHva?"
+        messages: list[BaseMessage] = [SystemMessage("Du er lærer."), HumanMessage(source)]
+        prompt = model._prompt(messages)
+        blank = max(n for n, token in enumerate(prompt, 1) if model._engine.blank(token))
+        before = [end for end in piece_ends(prompt, model._engine.blank, PIECE) if end <= blank]
+        answered(model, messages)
+        assert answered(model, [messages[0], HumanMessage(source + " Hvorfor?")])[1] == before[-1]
 
 
 def test_a_damaged_state_is_built_anew(make: Make, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tutor.lexical import stems
 from tutor.plan import WHOLE, Near, Plan, kind_of, plan_answer
 from tutor.types import Entry, Section
 from tutor.verify import sentences
+from tutor.weights import weights
 
 SLEEP = Entry(
     "sovn",
@@ -143,8 +144,25 @@ def test_an_entry_without_a_definition_opens_with_what_it_has() -> None:
         ("gi meg et bedre eksempel på X", "example"),
         ("hvorfor virker X", "why"),
         ("korleis verkar X", "how"),
+        ("hvordan regner jeg ut X når jeg har Y?", "compute"),
+        ("kva er formelen for X", "compute"),
+        ("how do I calculate X?", "compute"),
+        ("hvorfor regnes det som X?", "why"),
+        ("what is computer vision?", "define"),
         ("gjør X at vektene blir større?", "check"),
     ],
 )
 def test_kinds(question: str, kind: str) -> None:
     assert kind_of(question) == kind
+
+
+def test_a_question_for_a_formula_gets_it_after_its_lead_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    how = "Finn feilen for hvert hus. Rund av til hele kroner. Ta gjennomsnittet av feilene:\n\n$$m = \\sum e$$"
+    why = "Bruk snittet når ingen feil er mye større enn de andre. Bruk det ellers ikke. Feilen er i kroner."
+    sections = Section("", "Snittet er et mål."), Section("Hvordan det virker", how), Section("Hvorfor og når", why)
+    snitt, question = Entry("snitt", "snitt", sections), "hva er formelen for snittet?"
+    asked = near("bruk ellers større andre ingen by land vann")  # nearer to the other section
+    answer = told(plan_answer(question, [snitt], asked))
+    assert answer[answer.index("$$m = \\sum e$$") - 1] == "Ta gjennomsnittet av feilene:"
+    monkeypatch.setitem(weights()["sentences"], "formula", 0.0)
+    assert "$$m = \\sum e$$" not in told(plan_answer(question, [snitt], asked))

@@ -194,8 +194,8 @@ class Engine:
 
     def _begin(self, job: Job, sequence: int) -> _Writing:
         ends = piece_ends(job.tokens, self.blank, PIECE)
-        blanks = [n for n, end in enumerate(ends[:-1], 1) if self.blank(job.tokens[end - 1])]
-        kept = max(blanks, default=0) if job.max_tokens else len(ends) - 1  # what a student asks comes after the last
+        asked = max((n for n, token in enumerate(job.tokens, 1) if self.blank(token)), default=0)
+        kept = sum(end <= asked for end in ends) if job.max_tokens else len(ends) - 1
         return _Writing(job, sequence, ends, keys(self._name, job.tokens, ends), kept)
 
     def _round(self) -> None:

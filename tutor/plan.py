@@ -13,7 +13,7 @@ from functools import cache
 
 from tutor.lexical import stems
 from tutor.prompt import plainly, table
-from tutor.relevance import CONTRAST, Near, Place, role_of, scores
+from tutor.relevance import COMPUTE, CONTRAST, Near, Place, role_of, scores
 from tutor.types import Entry, Passage
 from tutor.verify import sentences
 
@@ -130,8 +130,8 @@ def _answering(
     """The ``WHOLE`` sentences that answer best, less those ``said``: the best one, its passage's others, then the rest.
 
     Passages keep their order, but for what stands before the best sentence, which is told after it; a definition
-    begins at its beginning, and so does any passage where it is asked ``in_general``. A sentence brings those
-    along that must be told with it; where they do not fit any more, it stays out.
+    begins at its beginning, and so does any passage where it is asked ``in_general`` or how to compute something.
+    A sentence brings those along that must be told with it; where they do not fit any more, it stays out.
     """
     places = places_of(passages)
     told = scores(kind, places, near)
@@ -146,7 +146,7 @@ def _answering(
     if not taken:
         return [] if said else [Quote(text, p) for p, _, text in places[:WHOLE]]  # a table of many rows, nothing else
     in_order = list(dict.fromkeys(places[n][0] for n in taken))
-    lead = 0 if in_general or role_of(in_order[0]) == "definition" else taken[0]
+    lead = 0 if in_general or kind == COMPUTE or role_of(in_order[0]) == "definition" else taken[0]
     while lead - 1 in taken and places[lead][1] and not ENDS.search(places[lead - 1][2]):
         lead -= 1
     taken.sort(key=lambda n: (in_order.index(places[n][0]), places[n][0] == in_order[0] and n < lead, n))

@@ -31,6 +31,8 @@ ROLES = {
     "Vanlig misforståelse": "mistake",
 }
 """What a section is for, by its title; ``contrast`` begins with ``CONTRAST``, any other title is ``other``."""
+COMPUTE = "compute"
+"""The kind of question that asks how something is computed."""
 OF_SENTENCE = ("near", "section", "section_mean", "first", "words")
 """Its nearness, its section's greatest and mean nearness, whether it is the first there, the log of its length."""
 
@@ -48,9 +50,13 @@ def scores(kind: str, places: Sequence[Place], near: Near) -> list[float]:
 
 
 def features(kind: str, places: Sequence[Place], near: Near) -> list[dict[str, float]]:
-    """What speaks for each sentence, by name: ``OF_SENTENCE``, its section's role, and that role for this kind."""
+    """What speaks for each sentence, by name: ``OF_SENTENCE``, its section's role, and that role for this kind.
+
+    To compute is to ask how, and for a formula.
+    """
     nearness: NDArray[np.float64] = np.array(near([text for *_, text in places]), dtype=np.float64)
     rows: list[dict[str, float]] = []
+    general = "how" if kind == COMPUTE else kind
     for passage, group in groupby(range(len(places)), key=lambda n: places[n][0]):
         members = list(group)
         best, mean = float(nearness[members].max()), float(nearness[members].mean())
@@ -58,5 +64,6 @@ def features(kind: str, places: Sequence[Place], near: Near) -> list[dict[str, f
             _, number, text = places[n]
             told = (float(nearness[n]), best, mean, float(number == 0), float(np.log(len(words(text)) + 1)))
             role = role_of(passage)
-            rows.append({**dict(zip(OF_SENTENCE, told, strict=True)), role: 1.0, f"{kind} {role}": 1.0})
+            row = {**dict(zip(OF_SENTENCE, told, strict=True)), role: 1.0, f"{general} {role}": 1.0}
+            rows.append(row | ({"formula": 1.0} if kind == COMPUTE and "$" in text else {}))
     return rows
