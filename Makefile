@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ask serve test browser apertium nginx check eval eval-retrieval eval-claims eval-scale eval-languages eval-fidelity audit bench docs screenshots lighthouse clean
+.PHONY: ask serve test browser apertium nginx check eval eval-retrieval eval-claims eval-scale eval-languages eval-fidelity audit bench train-adapter docs screenshots lighthouse clean
 
 ask: $(READY)
 	$(BIN)/tutor ask "$(or $(Q),hva er weight decay?)"
@@ -62,6 +62,11 @@ audit: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m evals.bench
+
+# Some 45 minutes on two cores, with checkpoints; into build/adapter.
+train-adapter: $(READY)
+	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[train]'
+	$(BIN)/python -m evals.train_adapter build/adapter
 
 docs: $(READY)
 	$(BIN)/python -m evals.readme

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from tiny import tiny_model
+from tiny import tiny_adapter, tiny_model
 
 from tutor.engine import Text, fronts
 from tutor.errors import ModelError
@@ -97,6 +97,34 @@ def test_what_stands_before_the_question_is_kept_though_no_piece_ends_with_it(ma
         before = [end for end in piece_ends(prompt, model._engine.blank, PIECE) if end <= blank]
         answered(model, messages)
         assert answered(model, [messages[0], HumanMessage(source + " Hvorfor?")])[1] == before[-1]
+
+
+def test_an_activated_adapter_is_in_use_from_the_question_on(make: Make, tmp_path: Path) -> None:
+    whole, late = tiny_adapter(tmp_path / "whole.gguf"), tiny_adapter(tmp_path / "late.gguf", "Spørsmål")
+    plain, adapted, activated = make(), make(lora_path=whole), make(lora_path=late)
+    texts = [[answered(m, q)[0] for q in QUESTIONS[:4]] for m in (plain, adapted, activated)]
+    assert all(one != two for a, b in ((0, 1), (0, 2), (1, 2)) for one, two in zip(texts[a], texts[b], strict=True))
+    uninvoked = asked((0, 1), "Hva?")
+    assert answered(activated, uninvoked)[0] == answered(plain, uninvoked)[0] != answered(adapted, uninvoked)[0]
+
+
+def test_what_stands_before_an_activated_adapter_serves_with_it_and_without(make: Make, tmp_path: Path) -> None:
+    late, states = tiny_adapter(tmp_path / "late.gguf", "Spørsmål"), tmp_path / "states"
+    expected = [answered(make(lora_path=late), q)[0] for q in QUESTIONS]
+    answered(make(states=states), QUESTIONS[0])
+    model = make(lora_path=late, states=states, students=3)
+    text, known = answered(model, QUESTIONS[0])
+    assert text == expected[0] and known > 0
+    model.prepare([QUESTIONS[9]])
+    _wait(model)
+    text, known = answered(model, QUESTIONS[9])
+    assert text == expected[9] and known == len(model._prompt(QUESTIONS[9])) - 1
+    uninvoked = asked((3, 4), "Hva?")
+    with ThreadPoolExecutor(6) as pool:
+        texts = [pool.submit(answered, model, q) for q in QUESTIONS]
+        others = [pool.submit(answered, model, uninvoked) for _ in range(3)]
+        assert [t.result()[0] for t in texts] == expected
+        assert {o.result()[0] for o in others} == {answered(make(), uninvoked)[0]}
 
 
 def test_a_damaged_state_is_built_anew(make: Make, tmp_path: Path) -> None:

@@ -13,6 +13,27 @@ TEMPLATE = (
 )
 
 
+def tiny_adapter(path: Path, invocation: str = "") -> Path:
+    """A LoRA adapter of the model, random too; with ``invocation``, one that is in use from these words on."""
+    from gguf import GGUFValueType, GGUFWriter
+
+    writer, chance = GGUFWriter(str(path), "qwen2"), np.random.default_rng(2)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 4.0)
+    if invocation:
+        key, tokens = "adapter.alora.invocation_tokens", list(invocation.encode())
+        writer.add_key_value(key, tokens, GGUFValueType.ARRAY, sub_type=GGUFValueType.UINT32)
+    for n in range(LAYERS):
+        for side, shape in (("a", (4, WIDTH)), ("b", (WIDTH, 4))):
+            writer.add_tensor(f"blk.{n}.attn_q.weight.lora_{side}", chance.standard_normal(shape).astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
 def tiny_model(path: Path) -> Path:
     """Write the model: one token a byte, one for a blank line, two control tokens; random weights."""
     from gguf import GGUFWriter, TokenType

@@ -17,6 +17,8 @@ from tutor.states import Layout, States, keys, piece_ends
 
 MOST_SOON = 24
 """Prompts that wait to be read for what students may ask next; older ones are dropped."""
+NEVER = 2**31
+"""No prompt is so long."""
 
 
 @dataclass(eq=False)
@@ -82,8 +84,10 @@ class Text:
 class _Writing:
     """A job in its sequence. A prompt that is only prepared has ``max_tokens`` 0."""
 
-    def __init__(self, job: Job, sequence: int, ends: list[int], names: list[str], kept: int) -> None:
+    def __init__(self, job: Job, sequence: int, ends: list[int], names: list[str], kept: int, adapted: int) -> None:
         self.job, self.sequence, self.ends, self.names = job, sequence, ends, names
+        self.adapted = adapted
+        """The position from which the adapter is in use."""
         self.soon = False
         """Was it prepared for what a student may ask next? Then it is kept in memory only."""
         self.kept = kept
@@ -99,8 +103,9 @@ class Engine:
     """Queues jobs, oldest first, and writes up to ``sequences`` of them together.
 
     Prompts are evaluated one piece at a time, between the tokens of the answers under way, and never in one
-    batch with them: so a prompt's state is the same whoever else asks. The owning thread lives while there
-    is work. Raises ``ModelError`` as ``Llama``.
+    batch with them: so a prompt's state is the same whoever else asks. An activated LoRA is in use from where its
+    invocation stands last in the prompt; what is kept of the prompt before that serves with it and without. The
+    owning thread lives while there is work. Raises ``ModelError`` as ``Llama``.
     """
 
     def __init__(
@@ -113,7 +118,9 @@ class Engine:
         with ThreadPoolExecutor(1) as loader:
             self.llama = loader.submit(Llama, path, lora, n_ctx, threads, sequences).result()
             self._layout = loader.submit(self._probe).result()
-        self._name = f"{fingerprint(path, lora)} {self._layout and self._layout.shape}"
+        shape = self._layout and self._layout.shape
+        self._adapted = f"{fingerprint(path, lora)} {shape}"
+        self._plain = f"{fingerprint(path, None)} {shape}" if self.llama.invocation else self._adapted
         self._blanks: dict[int, bool] = {}
         self._waiting: deque[Job] = deque()
         self._later: deque[list[int]] = deque()
@@ -193,10 +200,25 @@ class Engine:
                 self._writing.append(ready)
 
     def _begin(self, job: Job, sequence: int) -> _Writing:
-        ends = piece_ends(job.tokens, self.blank, PIECE)
+        ends, adapted = self.ends(job.tokens), self._invoked(job.tokens)
         asked = max((n for n, token in enumerate(job.tokens, 1) if self.blank(token)), default=0)
         kept = sum(end <= asked for end in ends) if job.max_tokens else len(ends) - 1
-        return _Writing(job, sequence, ends, keys(self._name, job.tokens, ends), kept)
+        plain = sum(end <= adapted for end in ends)
+        names = [*keys(self._plain, job.tokens, ends)[:plain], *keys(self._adapted, job.tokens, ends)[plain:]]
+        return _Writing(job, sequence, ends, names, kept, adapted)
+
+    def ends(self, tokens: list[int]) -> list[int]:
+        """Where the pieces of a prompt end; one ends where the adapter comes into use."""
+        start = min(self._invoked(tokens), len(tokens))
+        front = piece_ends(tokens[: start + 1], self.blank, PIECE)[:-1] if 0 < start < len(tokens) else []
+        start = front[-1] if front else 0
+        return [*front, *(start + end for end in piece_ends(tokens[start:], self.blank, PIECE))]
+
+    def _invoked(self, tokens: list[int]) -> int:
+        """The position from which the adapter is in use: past any answer's end where its invocation is missing."""
+        wanted = self.llama.invocation
+        places = range(len(tokens) - len(wanted), -1, -1)
+        return next((n for n in places if tokens[n : n + len(wanted)] == wanted), NEVER) if wanted else 0
 
     def _round(self) -> None:
         """A piece of the oldest prompt that is not read to its end, and a token of every answer under way."""
@@ -205,8 +227,14 @@ class Engine:
         reading = [w for w in self._writing if w.next < 0]
         if reading:
             self._read(reading[0])
-        going = sorted((w for w in self._writing if w.next >= 0), key=lambda w: w.sequence)
+        for adapted in (False, True):
+            going = [w for w in self._writing if w.next >= 0 and (w.adapted != NEVER) is adapted]
+            self._write(sorted(going, key=lambda w: w.sequence), adapted)
+
+    def _write(self, going: list[_Writing], adapted: bool) -> None:
+        """A token of each."""
         if going:
+            self.llama.adapt(adapted)
             self.llama.decode([(w.next, len(w.job.tokens) + w.job.made - 1, w.sequence, True) for w in going])
             for row, writing in enumerate(going):
                 self._say(writing, self.llama.sample(writing.sampler.chain, row))
@@ -222,6 +250,7 @@ class Engine:
         if last and not w.job.max_tokens:
             self._leave(w)
             return
+        self.llama.adapt(start >= w.adapted)
         self.llama.decode([(tokens[n], n, w.sequence, n == len(tokens) - 1) for n in range(start, end)])
         w.done = end
         if w.kept and end == w.ends[w.kept - 1]:
@@ -283,7 +312,7 @@ class Engine:
 
 def fronts(engine: Engine, prompts: list[list[int]]) -> list[list[int]]:
     """What to prepare for ``prompts``: the first piece of each, then the first two, and so on, each once."""
-    cuts = [(p, piece_ends(p, engine.blank, PIECE)) for p in prompts]
+    cuts = [(p, engine.ends(p)) for p in prompts]
     deepest = max((len(ends) for _, ends in cuts), default=0)
     found = [tuple(p[: ends[n] + 1]) for n in range(deepest - 1) for p, ends in cuts if n < len(ends) - 1]
     return [list(front) for front in dict.fromkeys(found)]

@@ -24,7 +24,8 @@ Row = tuple[int, int, int, bool]
 class Llama:
     """A model and a context with room for ``sequences`` texts of ``n_ctx`` tokens. For one thread at a time.
 
-    Every sequence has cells of its own, so that what is computed in one does not depend on the others.
+    Every sequence has cells of its own, so that what is computed in one does not depend on the others. An activated
+    LoRA (Greenewald et al., 2025), which names the tokens it is to be used from, is in use when ``adapt`` says so.
 
     Raises:
         ModelError: llama.cpp cannot read the files, there is too little memory, or the model has no chat template.
@@ -49,12 +50,15 @@ class Llama:
         self._context = c.llama_init_from_model(self._model, options)
         if not self._context:
             raise _unreadable(path)
+        self._adapter, self._adapted, self.invocation = None, False, []
         if lora:
-            adapter = c.llama_adapter_lora_init(self._model, str(lora).encode())
-            if not adapter:
+            self._adapter = c.llama_adapter_lora_init(self._model, str(lora).encode())
+            if not self._adapter:
                 raise _unreadable(lora)
-            pointers, scales = (c.llama_adapter_lora_p_ctypes * 1)(adapter), (ctypes.c_float * 1)(1.0)
-            c.llama_set_adapters_lora(self._context, pointers, 1, scales)
+            count = c.llama_adapter_get_alora_n_invocation_tokens(self._adapter)
+            if count:
+                self.invocation = list(c.llama_adapter_get_alora_invocation_tokens(self._adapter)[:count])
+            self.adapt(not self.invocation)
         self._vocab = c.llama_model_get_vocab(self._model)
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(options.n_batch, 0, 1)
@@ -72,6 +76,13 @@ class Llama:
             c.llama_free(self._context)
         if self._model:
             c.llama_model_free(self._model)
+
+    def adapt(self, wanted: bool) -> None:
+        """Evaluate with the adapter from now on, or without it."""
+        if self._adapter and wanted is not self._adapted:
+            pointers = (c.llama_adapter_lora_p_ctypes * wanted)(*[self._adapter] * wanted)
+            c.llama_set_adapters_lora(self._context, pointers, int(wanted), (ctypes.c_float * wanted)(*[1.0] * wanted))
+            self._adapted = wanted
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         """``text`` as tokens; with ``special``, control tokens written out are read as such. Safe in any thread."""
